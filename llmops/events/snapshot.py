@@ -1,0 +1,60 @@
+"""What a running serve says of itself at one moment: the body of `/ops/snapshot`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, TypeAlias
+
+ServeState: TypeAlias = Literal["starting", "ready", "degraded", "draining", "dead"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSnapshot:
+    """Which model answers, exactly."""
+
+    id: str
+    version: str
+    engine: str
+    dtype: str | None = None
+    quantization: str | None = None
+    max_model_len: int | None = None
+    is_demo: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSnapshot:
+    """The last sample of one device; None where it cannot be read."""
+
+    id: str
+    name: str
+    type: str
+    utilization: float | None = None
+    memory_used_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    power_w: float | None = None
+    temperature_c: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSnapshot:
+    """Numbers of one serve process. Totals count since it started; rates are over the last second."""
+
+    schema_version: str
+    at: float
+    instance_id: str
+    process_id: int
+    started_at: float
+    previous_exit: Literal["none", "clean", "crash"]
+    state: ServeState
+    model: ModelSnapshot
+    running: int
+    running_capacity: int
+    waiting: int
+    waiting_capacity: int
+    output_tokens_per_s: float
+    requests_by_outcome: dict[str, int]
+    refusals_by_slug: dict[str, int]
+    kv_cache_utilization: float | None = None
+    events_dropped: int = 0
+    devices: tuple[DeviceSnapshot, ...] = ()
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)

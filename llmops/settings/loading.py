@@ -1,0 +1,128 @@
+"""Puts the dials together: flags over environment over llmops.toml over defaults, and remembers which won."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource
+
+from llmops.settings.dials import Settings
+
+_PREFIX = "LLMOPS_"
+_FILE_VARIABLE = "LLMOPS_CONFIG"
+_DEFAULT_FILE = Path("llmops.toml")
+
+
+class BadConfiguration(Exception):
+    """A dial that cannot be used; `str(error)` is one sentence that names it, where it stands and the fix."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Loaded:
+    """The dials, and for each dotted name where its value came from."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def rows(self) -> Iterator[tuple[str, str, str, str]]:
+        """(dotted name, value, where it came from, what it is), in the order of the file."""
+        for section, model in self.settings:
+            for name, field in type(model).model_fields.items():
+                dotted = f"{section}.{name}"
+                value = getattr(model, name)
+                shown = "" if value is None else str(value)
+                yield dotted, shown, self.origins.get(dotted, "default"), field.description or ""
+
+
+def load(flags: Mapping[str, Any] | None = None) -> Loaded:
+    """Read every source. `flags` maps dotted names to values; None means that the flag was not given.
+
+    Raises BadConfiguration with one sentence.
+    """
+    origins: dict[str, str] = {}
+    merged: dict[str, dict[str, Any]] = {}
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    for layer, where in (_from_file(), _from_environment(), (_nest(given), "command line")):
+        for section, values in layer.items():
+            if not isinstance(values, dict):
+                raise BadConfiguration(f"{section} in {where} must be a section: write [{section}] above its dials.")
+            merged.setdefault(section, {}).update(values)
+            origins.update({f"{section}.{name}": _label(where, section, name) for name in values})
+    try:
+        return Loaded(Settings.model_validate(merged), origins)
+    except ValidationError as error:
+        raise BadConfiguration(_sentence(error, origins)) from None
+
+
+def _label(where: str, section: str, name: str) -> str:
+    return f"{_PREFIX}{section}__{name}".upper() if where == "environment" else where
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for dotted, value in flat.items():
+        section, name = dotted.split(".", 1)
+        nested.setdefault(section, {})[name] = value
+    return nested
+
+
+def _from_file() -> tuple[dict[str, Any], str]:
+    named = os.environ.get(_FILE_VARIABLE)
+    path = Path(named) if named else _DEFAULT_FILE
+    if not named and not path.exists():
+        return {}, str(path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), str(path)
+    except OSError as error:
+        raise BadConfiguration(f"{_FILE_VARIABLE} names {path}, which cannot be read: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadConfiguration(f"{path} is not TOML: {error}.") from None
+
+
+def _from_environment() -> tuple[dict[str, Any], str]:
+    known = {f"{_PREFIX}{name.replace('.', '__')}".upper() for name in _names()}
+    for variable in os.environ:
+        if variable.startswith(_PREFIX) and "__" in variable and variable.upper() not in known:
+            raise BadConfiguration(f"{variable} in the environment is no dial{_closest(variable.upper(), known)}.")
+    source = EnvSettingsSource(
+        _Environment, case_sensitive=False, env_prefix=_PREFIX, env_nested_delimiter="__", env_ignore_empty=True
+    )
+    try:
+        return {section: values for section, values in source().items() if isinstance(values, dict)}, "environment"
+    except Exception as error:  # pydantic-settings raises its own kind for JSON that does not parse
+        raise BadConfiguration(f"The environment cannot be read: {error}.") from None
+
+
+class _Environment(BaseSettings, Settings):  # type: ignore[misc]  # both spell model_config
+    """The same dials in the form that pydantic-settings reads variables for."""
+
+
+def _names() -> Iterator[str]:
+    for section, field in Settings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            yield from (f"{section}.{name}" for name in model.model_fields)
+
+
+def _closest(name: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {near[0]}?" if near else "; `llmops config show` lists them"
+
+
+def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """The first complaint as a sentence: dial, place, what is wrong, what would be right."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"][:2])
+    where = origins.get(name, "the configuration")
+    if first["type"] == "extra_forbidden":
+        known = set(_names()) if "." in name else set(Settings.model_fields)
+        return f"{name} in {where} is no dial{_closest(name, known)}."
+    wrong = first["msg"][0].lower() + first["msg"][1:]
+    return f"{name} in {where} is {first['input']!r}: {wrong}."

@@ -1,0 +1,47 @@
+"""Text from users and models, made safe to show: no control character, escape sequence or direction trick survives.
+
+Every character is judged alone, so a sequence that is split over two chunks of a stream is caught as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_REPLACEMENT = "\ufffd"
+_BIDI = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_INVISIBLE = (0x00AD, 0x200B, 0x2060, 0x2061, 0x2062, 0x2063, 0x2064, 0xFEFF, 0x180E)
+
+
+def _table() -> Iterator[tuple[int, str]]:
+    for code in range(0x20):
+        yield code, chr(0x2400 + code)  # the Unicode picture of the control character
+    yield 0x7F, "\u2421"
+    for code in range(0x80, 0xA0):
+        yield code, _REPLACEMENT
+    for code in _BIDI:
+        yield code, _REPLACEMENT
+    for code in _INVISIBLE:
+        yield code, ""
+    for code in range(0xD800, 0xE000):
+        yield code, _REPLACEMENT  # a lone surrogate can't be encoded for the terminal
+    for code in range(0xE0000, 0xE0080):
+        yield code, ""  # tags: text that nobody sees
+    yield ord("\t"), "    "
+    yield ord("\r"), ""
+    yield 0x2028, "\n"
+    yield 0x2029, "\n"
+
+
+_BLOCK = {**dict(_table()), ord("\n"): "\n"}
+_LINE = {**_BLOCK, ord("\n"): " ", 0x2028: " ", 0x2029: " "}
+
+
+def safe_block(text: str) -> str:
+    """The text with its line breaks, harmless."""
+    return text.translate(_BLOCK)
+
+
+def safe_line(text: object, width: int | None = None) -> str:
+    """The text on one line, harmless; cut with an ellipsis at `width` characters."""
+    line = str(text).translate(_LINE)
+    return line if width is None or len(line) <= width else line[: max(0, width - 1)] + "…"
