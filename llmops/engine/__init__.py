@@ -1,0 +1,1 @@
+"""Tokens out: everything that can turn a prompt into text, behind one contract."""

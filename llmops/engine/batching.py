@@ -1,0 +1,141 @@
+"""The library's continuous batching behind five verbs: start, submit, cancel, sweep, close."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers import ContinuousBatchingConfig, GenerationConfig
+
+from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
+from llmops.engine.dials import EngineDials
+from llmops.engine.errors import EngineError
+from llmops.engine.failures import classify
+from llmops.engine.loading import Loaded
+from llmops.engine.noise import DrawPerRow
+from llmops.engine.sampling import Draw
+
+_CPU_BUDGET_BYTES = 512 << 20
+_CUDA_SHARE = 0.8
+_CLOSE_TIMEOUT_S = 10.0
+
+
+class BatchLoop:
+    """One run of the loop's thread over a model. After the thread's death a new one takes its place."""
+
+    def __init__(self, loaded: Loaded, plan: CachePlan, eos_ids: Sequence[int]) -> None:
+        self.plan = plan
+        self._eos_ids = list(eos_ids)
+        self._forgotten: list[str] = []
+        on_cpu = loaded.model.device.type == "cpu"
+        self.draws = DrawPerRow(skips_idle_work=on_cpu)
+        self._manager = loaded.model.init_continuous_batching(
+            generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+                do_sample=False, eos_token_id=self._eos_ids or -1, pad_token_id=0
+            ),
+            continuous_batching_config=ContinuousBatchingConfig(
+                page_size=PAGE_SIZE,
+                num_blocks=plan.num_blocks,
+                max_batch_tokens=plan.max_batch_tokens,
+                max_requests_per_batch=plan.max_running,
+                max_memory_percent=0.95,
+                auto_switch_to_flash=not on_cpu and flash_is_here(),
+                use_cuda_graph=False if on_cpu else None,
+                default_compile_level=0,
+            ),
+        )
+        self._manager.logit_processor = self.draws
+
+    def start(self) -> None:
+        """Returns at once; the cache is laid out by the loop's thread."""
+        self._manager.start()
+
+    def submit(
+        self, key: str, prompt: Sequence[int], max_tokens: int, draw: Draw, on_output: Callable[[Any], None]
+    ) -> bool:
+        """False when the loop is dead. `on_output` is called on the running event loop. Keys are never used twice."""
+        self._manager.register_result_handler(key, on_output)
+        taken = self._manager.add_request(
+            list(prompt),
+            request_id=key,
+            max_new_tokens=max_tokens,
+            streaming=True,
+            record_timestamps=True,
+            eos_token_id=self._eos_ids,
+            draw=draw,
+        )
+        if taken is None:
+            self._forget(key)
+        return taken is not None
+
+    def cancel(self, key: str) -> None:
+        """Nothing more is computed for it; what was under way may still be delivered once."""
+        self._manager.cancel_request(key)
+        self._forgotten.append(key)
+
+    def sweep(self) -> None:
+        """Lets go of what cancelled generations left; call now and then, later than their last delivery."""
+        forgotten, self._forgotten = self._forgotten, []
+        for key in forgotten:
+            self._forget(key)
+        while not self._manager.output_router.output_queue.empty():
+            self._manager.output_router.output_queue.get_nowait()
+
+    @property
+    def is_alive(self) -> bool:
+        status = self._manager.background_thread_status
+        return bool(self._manager.is_running()) and status.can_accept_new_requests() is None
+
+    def death(self, timeout_s: float) -> EngineError:
+        """Why the loop died. Blocks until its thread, which says so last, has ended."""
+        self._manager.join(time.perf_counter(), timeout_s)
+        error = self._manager.background_thread_status.fatal_error
+        return classify(error if isinstance(error, Exception) else None)
+
+    def close(self) -> None:
+        """Blocks until the step under way is over. Idempotent."""
+        self._manager.stop(block=True, timeout=_CLOSE_TIMEOUT_S, hard_stop=True)
+        self._manager.background_thread_status.fatal_error = None  # its traceback holds tensors
+
+    def _forget(self, key: str) -> None:
+        with self._manager.output_router._lock:
+            self._manager.output_router.result_handlers.pop(key, None)
+
+
+def plan_for(loaded: Loaded, dials: EngineDials) -> CachePlan:
+    """From the model's shape and the device's free memory."""
+    model = loaded.model
+    config = model.config.get_text_config()
+    on_cpu = model.device.type == "cpu"
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    cell_bytes = torch.empty((), dtype=model.dtype).element_size()
+    return plan_cache(
+        budget_bytes=dials.kv_cache_bytes or _budget_bytes(on_cpu),
+        kv_bytes_per_token=2 * config.num_hidden_layers * heads * head_size * cell_bytes,
+        mask_bytes_per_cell=0 if not on_cpu and flash_is_here() else cell_bytes,
+        max_batch_tokens=dials.max_batch_tokens or (256 if on_cpu else 4096),
+        max_running=dials.max_running,
+        model_len=_model_len(loaded, config, dials),
+    )
+
+
+def flash_is_here() -> bool:
+    """Only an installed package counts: the library would fetch a kernel from the hub otherwise."""
+    return any(importlib.util.find_spec(name) is not None for name in ("flash_attn", "flash_attn_interface"))
+
+
+def _budget_bytes(on_cpu: bool) -> int:
+    if on_cpu:
+        return _CPU_BUDGET_BYTES
+    free_bytes, _ = torch.cuda.mem_get_info()
+    return int(free_bytes * _CUDA_SHARE)
+
+
+def _model_len(loaded: Loaded, config: Any, dials: EngineDials) -> int:
+    """The tokenizer says a huge number when it doesn't know."""
+    known = [getattr(config, "max_position_embeddings", None), loaded.tokenizer.model_max_length, dials.max_model_len]
+    return min(int(length) for length in known if length)

@@ -1,0 +1,29 @@
+"""Which engine a program gets: the one place that knows the implementations."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from llmops.engine.contract import Engine
+from llmops.engine.dials import EngineDials, EngineKind
+
+# Ships with the package: small enough to try everything without a download.
+DEMO_MODEL = Path(__file__).parent.parent / "demo_model"
+
+
+def build_engine(
+    kind: EngineKind = "transformers", model: str | None = None, dials: EngineDials | None = None
+) -> Engine:
+    """An engine that has not started yet. model: hub name or folder; None is the demo model that ships."""
+    dials = dials or EngineDials()
+    if kind == "echo":
+        from llmops.engine.echo import EchoEngine
+
+        return EchoEngine(dials.echo)
+    # Before torch loads OpenMP: its threads spin while they wait, and on a CPU that anything else uses a spinning
+    # thread keeps the one that it waits for from running (docs/decisions/0005-waiting-threads.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from llmops.engine.transformers_engine import TransformersEngine
+
+    return TransformersEngine(model or str(DEMO_MODEL), dials, is_demo=model is None)

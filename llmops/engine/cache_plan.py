@@ -1,0 +1,66 @@
+"""How much KV cache to ask for: arithmetic from a memory budget to pages, batch and longest conversation."""
+
+from __future__ import annotations
+
+import dataclasses
+
+# Short prompts share their beginning only in whole pages.
+PAGE_SIZE = 32
+# The scheduler stops taking new prompts when less than 15 % of the pages are free.
+USABLE = 0.85
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class CachePlan:
+    """What the batch loop is started with. max_model_len: the longest prompt and answer it can take."""
+
+    num_blocks: int
+    max_batch_tokens: int
+    max_running: int
+    max_model_len: int
+
+    def shrunk(self) -> CachePlan:
+        """A quarter less, for the start after the device ran out of memory."""
+        blocks = max(1, self.num_blocks * 3 // 4)
+        return dataclasses.replace(
+            self,
+            num_blocks=blocks,
+            max_batch_tokens=max(self.max_running, self.max_batch_tokens * 3 // 4),
+            max_model_len=min(self.max_model_len, longest(blocks)),
+        )
+
+    def utilization(self, lengths: list[int]) -> float:
+        """Share of the cache that generations of these lengths hold; shared beginnings count for each."""
+        pages = sum(-(-length // PAGE_SIZE) for length in lengths)
+        return min(1.0, pages / self.num_blocks)
+
+
+def longest(num_blocks: int) -> int:
+    """The longest prompt and answer that so many pages take."""
+    return int(USABLE * num_blocks * PAGE_SIZE)
+
+
+def plan_cache(
+    *,
+    budget_bytes: int,
+    kv_bytes_per_token: int,
+    mask_bytes_per_cell: int,
+    max_batch_tokens: int,
+    max_running: int,
+    model_len: int,
+) -> CachePlan:
+    """As much cache as `max_running` longest conversations fill, within the budget.
+
+    mask_bytes_per_cell: without flash attention a mask of max_batch_tokens by cache tokens is held; 0 with it.
+    """
+    max_batch_tokens = max(max_batch_tokens, max_running)
+    bytes_per_token = kv_bytes_per_token + mask_bytes_per_cell * max_batch_tokens
+    affordable = budget_bytes // (bytes_per_token * PAGE_SIZE)
+    useful = int(max_running * model_len / USABLE / PAGE_SIZE) + 1
+    num_blocks = max(2, min(affordable, useful))
+    return CachePlan(
+        num_blocks=num_blocks,
+        max_batch_tokens=max_batch_tokens,
+        max_running=max_running,
+        max_model_len=min(model_len, longest(num_blocks)),
+    )

@@ -1,0 +1,118 @@
+"""The contract of every engine: what is asked of it, what it answers, how it is watched and stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal, Protocol, TypeAlias
+
+FinishReason: TypeAlias = Literal["stop", "length"]
+EngineState: TypeAlias = Literal["starting", "ready", "degraded", "dead"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation, as the API receives it."""
+
+    role: str
+    content: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How the next token is chosen. None: the model's own generation default.
+
+    temperature 0 is greedy; temperature in [0, 2], top_p in (0, 1], top_k >= 1 or None for off.
+    """
+
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    seed: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One generation: ids are ours and unique, whatever the client calls its request."""
+
+    id: str
+    prompt_ids: Sequence[int]
+    max_tokens: int
+    sampling: Sampling = Sampling()
+    stop: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A piece of the answer. The last one carries `finish_reason`; only it may have `tokens == 0`.
+
+    text: complete characters only, never half of a stop string; may be empty while bytes are incomplete.
+    tokens: how many tokens the model produced since the last piece.
+    at: time.monotonic() when the engine had those tokens, before any text was held back.
+    """
+
+    text: str
+    tokens: int
+    at: float
+    finish_reason: FinishReason | None = None
+    cached_tokens: int | None = None
+    batch_size: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """Which model an engine serves. version: commit of the hub, or a hash of the folder's content."""
+
+    id: str
+    version: str
+    engine: str
+    dtype: str | None
+    quantization: str | None
+    max_model_len: int
+    is_demo: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStats:
+    """What an engine is doing now. running: generations in it; memory in bytes of the torch allocator."""
+
+    running: int
+    kv_cache_utilization: float | None = None
+    torch_allocated_bytes: int | None = None
+    torch_reserved_bytes: int | None = None
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """state, and for anything but ready the reason in one sentence."""
+
+    state: EngineState
+    reason: str = ""
+
+
+class Engine(Protocol):
+    """Implementations: `echo`, `transformers`. Used from one event loop; errors are `EngineError`s."""
+
+    @property
+    def card(self) -> ModelCard:
+        """The model; known after `start`."""
+
+    async def start(self) -> None:
+        """Load and warm up; returns when a one-token probe was answered. Raises ModelNotLoaded."""
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """The prompt's token ids under the model's chat template. Raises BadPrompt."""
+
+    def generate(self, generation: Generation) -> AsyncIterator[Piece]:
+        """Stream the answer. Closing the iterator early cancels the generation. Raises EngineError."""
+
+    def stats(self) -> EngineStats:
+        """Cheap enough to call at every request."""
+
+    def health(self) -> Health:
+        """Cheap; never touches the model."""
+
+    async def stop(self) -> None:
+        """Cancel what runs and release the model. Idempotent."""

@@ -1,0 +1,45 @@
+"""How an engine fails: each error has the slug that event, metric, log and HTTP body share."""
+
+from __future__ import annotations
+
+
+class EngineError(Exception):
+    """Base of everything an engine raises; `str(error)` is one sentence for the user."""
+
+    slug = "internal"
+
+
+class ModelNotLoaded(EngineError):
+    """The model cannot be found, read or placed; the sentence names the fix."""
+
+    slug = "model_not_loaded"
+
+
+class BadPrompt(EngineError):
+    """The chat template refuses these messages."""
+
+    slug = "invalid_request"
+
+
+class PromptTooLong(BadPrompt):
+    """Prompt and answer together exceed the model length or what the cache can hold."""
+
+    slug = "context_length"
+
+
+class UnsupportedSampling(EngineError):
+    """A dial that this engine cannot honour and will not ignore."""
+
+    slug = "invalid_request"
+
+
+class OutOfMemory(EngineError):
+    """The device ran out of memory during this generation."""
+
+    slug = "oom"
+
+
+class EngineStopped(EngineError):
+    """The engine stopped or is restarting; what it had begun is lost."""
+
+    slug = "engine_stopped"

@@ -1,0 +1,180 @@
+"""A batch loop that comes back: supervised, restarted in place, and honest about what each death cost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llmops.engine.batching import BatchLoop
+from llmops.engine.cache_plan import CachePlan
+from llmops.engine.contract import EngineState, Health
+from llmops.engine.dials import EngineDials
+from llmops.engine.errors import EngineError, EngineStopped, OutOfMemory
+from llmops.engine.failures import classify
+from llmops.engine.flow import Flow
+from llmops.engine.loading import Loaded
+from llmops.engine.restarts import LIMIT, Restarts
+from llmops.engine.sampling import Draw
+
+_LOOK_EVERY_S = 0.25
+
+
+class LiveLoop:
+    """Lives on the event loop; blocking work goes to a thread. The weights stay, batch loops come and go."""
+
+    def __init__(
+        self, loaded: Loaded, plan: CachePlan, eos_ids: frozenset[int], dials: EngineDials, clock: Callable[[], float]
+    ) -> None:
+        self.plan = plan
+        self.flows: dict[str, Flow] = {}
+        self._loaded = loaded
+        self._eos_ids = eos_ids
+        self._dials = dials
+        self._clock = clock
+        self._restarts = Restarts()
+        self._keys = itertools.count()
+        self._batch: BatchLoop | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._trouble = asyncio.Event()
+        self._settled = asyncio.Event()  # clear only while a dead loop is being replaced: requests wait for it
+        self._busy_since = 0.0
+        self._state: EngineState = "starting"
+        self._reason = "The engine is warming up."
+
+    async def open(self) -> None:
+        """With a smaller cache where the planned one does not fit. Raises EngineError."""
+        for attempt in range(LIMIT + 1):
+            try:
+                await self._open_batch()
+                break
+            except EngineError as error:
+                await self._close_batch()
+                if not isinstance(error, OutOfMemory) or attempt == LIMIT:
+                    raise
+                self.plan = self.plan.shrunk()
+        self._settle("ready", "")
+        self._watch = asyncio.create_task(self._supervise(), name="engine-watch")
+
+    async def close(self) -> None:
+        """What runs fails with EngineStopped. Idempotent."""
+        self._settle("dead", "The engine was stopped.")
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+            self._watch = None
+        self._fail_all(EngineStopped("The engine was stopped."))
+        await self._close_batch()
+
+    async def ready(self) -> None:
+        """Waits for a restart under way. Raises EngineStopped when there is nothing to wait for."""
+        await self._settled.wait()
+        if self._state != "ready":
+            raise EngineStopped(self._reason)
+
+    def begin(self, prompt: Sequence[int], max_tokens: int, draw: Draw) -> Flow:
+        """Hands it to the batch. From here on `leave` must be called."""
+        flow = Flow(f"g{next(self._keys)}", len(prompt), draw)
+        batch = self._batch
+        if batch is None or not batch.submit(flow.key, prompt, max_tokens, draw, lambda out: self._arrive(flow, out)):
+            self._trouble.set()
+            raise EngineStopped("The engine stopped a moment ago and restarts; ask again.")
+        if not self.flows:
+            self._busy_since = self._clock()
+        self.flows[flow.key] = flow
+        return flow
+
+    def leave(self, flow: Flow) -> None:
+        """The reader is gone: what is still computed for it ends now."""
+        if self.flows.pop(flow.key, None) is not None and not flow.is_delivered and self._batch is not None:
+            self._batch.cancel(flow.key)
+
+    def health(self) -> Health:
+        """A step that takes too long degrades the engine until it moves again."""
+        if self._batch is None or not self.flows or self._state != "ready":
+            return Health(state=self._state, reason=self._reason)
+        still_s = self._clock() - max(self._busy_since, self._batch.draws.stepped_at)
+        if still_s > self._dials.stall_s:
+            return Health(state="degraded", reason=f"No step for {still_s:.0f} s while generations run.")
+        return Health(state="ready")
+
+    def _arrive(self, flow: Flow, output: Any) -> None:
+        flow.arrive(output)
+        if flow.failed_alone:
+            self._trouble.set()
+
+    async def _supervise(self) -> None:
+        while self._state != "dead":
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._trouble.wait(), _LOOK_EVERY_S)
+            self._trouble.clear()
+            if self._batch is not None and self._batch.is_alive:
+                self._batch.sweep()
+                self._fail_lone()
+            else:
+                await self._recover()
+
+    async def _recover(self) -> None:
+        """Fails what ran, then starts loops until one answers its probe or the patience is spent."""
+        self._settled.clear()
+        failure = await self._death()
+        while self._state != "dead":
+            self._state, self._reason = "degraded", f"Restarting. {failure}"
+            self._fail_all(failure)
+            wait_s = self._restarts.wait_s(self._clock())
+            await self._close_batch()
+            if wait_s is None:
+                self._settle("dead", f"The engine died more than {LIMIT} times in a few minutes. {failure}")
+                return
+            if isinstance(failure, OutOfMemory):
+                self.plan = self.plan.shrunk()
+            await asyncio.sleep(wait_s)
+            try:
+                await self._open_batch()
+            except EngineError as again:
+                failure = again
+                continue
+            self._settle("ready", "")
+            return
+
+    async def _death(self) -> EngineError:
+        batch = self._batch
+        return classify(None) if batch is None else await asyncio.to_thread(batch.death, self._dials.stall_s)
+
+    async def _open_batch(self) -> None:
+        """Starts a batch loop and lets it answer one token. Raises EngineError."""
+        self._batch = await asyncio.to_thread(BatchLoop, self._loaded, self.plan, sorted(self._eos_ids))
+        self._batch.start()
+        flow = self.begin([min(self._eos_ids, default=0)], 1, Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0))
+        deadline = self._clock() + self._dials.probe_timeout_s
+        try:
+            while self._clock() < deadline:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(flow.next(), _LOOK_EVERY_S)
+                    return
+                if flow.failed_alone or not self._batch.is_alive:
+                    raise await self._death()
+            raise EngineStopped(f"No token came within {self._dials.probe_timeout_s:.0f} s.")
+        finally:
+            self.leave(flow)
+
+    async def _close_batch(self) -> None:
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            await asyncio.to_thread(batch.close)
+
+    def _settle(self, state: EngineState, reason: str) -> None:
+        self._state, self._reason = state, reason
+        self._settled.set()
+
+    def _fail_all(self, error: EngineError) -> None:
+        for flow in self.flows.values():
+            flow.fail(error)
+        self.flows.clear()
+
+    def _fail_lone(self) -> None:
+        """The batch gave up single generations and lives on."""
+        for flow in [flow for flow in self.flows.values() if flow.failed_alone]:
+            flow.fail(EngineError("The engine gave up this generation."))

@@ -1,0 +1,171 @@
+"""The engine for hub models: a model, its words, and continuous batching under the contract of every engine."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from llmops.engine.batching import plan_for
+from llmops.engine.contract import EngineStats, Generation, Health, Message, ModelCard, Piece, Sampling
+from llmops.engine.dials import EngineDials
+from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, ModelNotLoaded, PromptTooLong
+from llmops.engine.flow import Flow
+from llmops.engine.live_loop import LiveLoop
+from llmops.engine.loading import Loaded, load
+from llmops.engine.prompting import encode_chat
+from llmops.engine.sampling import model_default, resolve
+from llmops.engine.speech import Speech
+
+
+class TransformersEngine:
+    """Used from one event loop. `stop` must be called before the process ends: the batch thread is no daemon."""
+
+    def __init__(
+        self,
+        model: str,
+        dials: EngineDials | None = None,
+        *,
+        is_demo: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._name = model
+        self._dials = dials or EngineDials()
+        self._is_demo = is_demo
+        self._clock = clock
+        self._rng = rng or random.SystemRandom()
+        self._health = Health(state="starting", reason="The model is not loaded yet.")
+        self._loaded: Loaded | None = None
+        self._live: LiveLoop | None = None
+        self._last_card: ModelCard | None = None  # the record of a stopped engine's last requests still names it
+        self._default = Sampling()
+        self._eos_ids: frozenset[int] = frozenset()
+
+    @property
+    def card(self) -> ModelCard:
+        if self._live is None and self._last_card is not None:
+            return self._last_card
+        loaded, live = self._here()
+        return ModelCard(
+            id=_public_name(self._name, self._is_demo),
+            version=loaded.version,
+            engine="transformers",
+            dtype=loaded.dtype,
+            quantization=None if self._dials.quantization == "none" else self._dials.quantization,
+            max_model_len=live.plan.max_model_len,
+            is_demo=self._is_demo,
+        )
+
+    async def start(self) -> None:
+        if self._dials.torch_threads is not None:
+            torch.set_num_threads(self._dials.torch_threads)
+        loaded = await asyncio.to_thread(load, self._name, self._dials)
+        self._default = model_default(loaded.model.generation_config)
+        self._eos_ids = _eos_ids(loaded)
+        live = LiveLoop(loaded, plan_for(loaded, self._dials), self._eos_ids, self._dials, self._clock)
+        try:
+            await live.open()
+        except BaseException as error:  # a start that is cancelled must not leave the batch thread behind
+            await live.close()
+            if isinstance(error, EngineError):
+                raise ModelNotLoaded(f"{self._name!r} is loaded but does not answer: {error}") from error
+            raise
+        self._loaded, self._live = loaded, live
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        return encode_chat(self._here()[0].tokenizer, messages)
+
+    async def generate(self, generation: Generation) -> AsyncIterator[Piece]:
+        draw = resolve(generation.sampling, self._default, self._rng)
+        _, live = self._here()
+        await live.ready()
+        _refuse_what_cannot_fit(generation, live.plan.max_model_len)
+        flow = live.begin(generation.prompt_ids, generation.max_tokens, draw)
+        try:
+            async for piece in self._pieces(flow, generation):
+                yield piece
+        finally:
+            live.leave(flow)
+
+    def stats(self) -> EngineStats:
+        if self._live is None or self._loaded is None:
+            return EngineStats(running=0)
+        lengths = [flow.length for flow in self._live.flows.values()]
+        used = self._live.plan.utilization(lengths)
+        if self._loaded.model.device.type != "cuda":
+            return EngineStats(running=len(lengths), kv_cache_utilization=used)
+        return EngineStats(
+            running=len(lengths),
+            kv_cache_utilization=used,
+            torch_allocated_bytes=torch.cuda.memory_allocated(),
+            torch_reserved_bytes=torch.cuda.memory_reserved(),
+            peak_allocated_bytes=torch.cuda.max_memory_allocated(),
+            peak_reserved_bytes=torch.cuda.max_memory_reserved(),
+        )
+
+    def health(self) -> Health:
+        return self._health if self._live is None else self._live.health()
+
+    async def stop(self) -> None:
+        self._health = Health(state="dead", reason="The engine was stopped.")
+        if self._live is not None:
+            self._last_card = self.card
+            await self._live.close()
+        self._loaded = self._live = None
+
+    async def _pieces(self, flow: Flow, generation: Generation) -> AsyncIterator[Piece]:
+        speech = Speech(self._decode, generation.stop, self._eos_ids)
+        while True:
+            arrival = await flow.next()
+            spoken = speech.say(arrival.tokens, is_last=arrival.is_last)
+            yield Piece(
+                text=spoken.text,
+                tokens=spoken.tokens,
+                at=arrival.at,
+                finish_reason=spoken.finish_reason,
+                cached_tokens=flow.draw.cached_tokens,
+                batch_size=flow.draw.batch_size,
+            )
+            if spoken.finish_reason is not None:
+                return
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        tokenizer = self._here()[0].tokenizer
+        return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def _here(self) -> tuple[Loaded, LiveLoop]:
+        if self._loaded is None or self._live is None:
+            raise EngineStopped(self._health.reason)
+        return self._loaded, self._live
+
+
+def _refuse_what_cannot_fit(generation: Generation, limit: int) -> None:
+    if not generation.prompt_ids:
+        raise BadPrompt("The prompt has no tokens.")
+    if generation.max_tokens < 1:
+        raise BadPrompt(f"max_tokens must be at least 1, not {generation.max_tokens}.")
+    wanted = len(generation.prompt_ids) + generation.max_tokens
+    if wanted > limit:
+        raise PromptTooLong(f"Prompt and answer need {wanted} tokens, more than the {limit} that fit.")
+
+
+def _public_name(name: str, is_demo: bool) -> str:
+    """Clients see no path of this machine: a folder goes by its last part."""
+    if is_demo:
+        return "llmops-demo"
+    folder = Path(name).expanduser()
+    return folder.resolve().name if folder.is_dir() else name
+
+
+def _eos_ids(loaded: Loaded) -> frozenset[int]:
+    told = loaded.model.generation_config.eos_token_id
+    if told is None:
+        told = loaded.tokenizer.eos_token_id
+    if told is None:
+        return frozenset()
+    return frozenset([told] if isinstance(told, int) else told)
