@@ -1,0 +1,1 @@
+"""HTTP in, tokens out: the OpenAI routes, health, metrics and the live feed."""

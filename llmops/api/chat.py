@@ -1,0 +1,91 @@
+"""`POST /v1/chat/completions`: from the arrival of a request to its one event."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive, Scope, Send
+
+from llmops.api.answer import send_json, send_stream, send_whole
+from llmops.api.correlation import request_id_of, trace_of
+from llmops.api.errors import BodyTooLarge, describe
+from llmops.api.leaving import until_client_leaves
+from llmops.api.schema import ChatRequest, parse_chat
+from llmops.engine.contract import Piece
+from llmops.inference.exchange import Arrival, Exchange
+from llmops.inference.route import Inference
+
+_log = logging.getLogger(__name__)
+
+
+class ChatRoute:
+    """An ASGI application for this one path. Every request that reaches it emits exactly one event."""
+
+    def __init__(self, inference: Callable[[], Inference], *, max_body_bytes: int) -> None:
+        self._inference = inference
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; the client's departure cancels all of it."""
+        request = Request(scope, receive)
+        inference = self._inference()
+        exchange = inference.arrive(_arrival(request))
+        try:
+            chat = parse_chat(await _read(request, self._max_body_bytes))
+            if chat.user:
+                inference.identify(exchange, chat.user)
+            # Admitted or refused in one breath: a refusal never waits behind the others' tasks.
+            with inference.admit(exchange, chat.ask()) as admitted:
+                pieces = inference.generate(admitted)
+                await until_client_leaves(receive, _send(send, pieces, exchange, chat))
+        except ClientDisconnect:
+            pass  # left while sending its body: the event says so
+        except Exception as error:
+            await _refuse(send, exchange, error)
+        finally:
+            exchange.close()
+
+
+async def _send(send: Send, pieces: AsyncGenerator[Piece, None], exchange: Exchange, chat: ChatRequest) -> None:
+    id_header = exchange.arrival.request_id
+    if chat.stream:
+        await send_stream(send, pieces, exchange, chat, id_header)
+    else:
+        await send_whole(send, pieces, exchange, id_header)
+
+
+def _arrival(request: Request) -> Arrival:
+    headers = request.headers
+    trace_id, span_id = trace_of(headers.get("traceparent"))
+    client_ip = request.client.host if request.client else None
+    return Arrival(
+        at=time.time(),
+        clock_s=time.monotonic(),
+        request_id=request_id_of(headers.get("x-request-id")),
+        path=request.url.path,
+        user=f"ip:{client_ip}",
+        client_ip=client_ip,
+        trace_id=trace_id,
+        span_id=span_id,
+        synthetic=headers.get("x-llmops-synthetic") == "1",
+    )
+
+
+async def _read(request: Request, limit_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit_bytes:
+            raise BodyTooLarge(f"The body is larger than {limit_bytes} bytes: send less.", None)
+    return bytes(body)
+
+
+async def _refuse(send: Send, exchange: Exchange, error: Exception) -> None:
+    slug, status, body, headers = describe(error)
+    exchange.failed(slug, str(error) or type(error).__name__, status, error)
+    if slug == "internal":
+        _log.error("request %s failed", exchange.arrival.request_id, exc_info=error)
+    await send_json(send, status, body, {**headers, "x-request-id": exchange.arrival.request_id})

@@ -1,0 +1,25 @@
+"""Which request is this: ids that the client may give, checked, or new ones."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(r"[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}")
+
+
+def new_id() -> str:
+    """A fresh random id, 32 hex digits."""
+    return uuid.uuid4().hex
+
+
+def request_id_of(header: str | None) -> str:
+    """The client's X-Request-ID when it is 1 to 128 printable ASCII characters, else a new one."""
+    return header if header is not None and _REQUEST_ID.fullmatch(header) else new_id()
+
+
+def trace_of(header: str | None) -> tuple[str | None, str | None]:
+    """(trace id, parent span id) of a W3C `traceparent` header; (None, None) when it is none."""
+    found = _TRACEPARENT.fullmatch(header or "")
+    return (found[1], found[2]) if found else (None, None)

@@ -1,0 +1,77 @@
+"""The HTTP server: one socket, one event loop, and a SIGTERM that lets running answers finish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+_log = logging.getLogger(__name__)
+
+
+class Server(uvicorn.Server):
+    """The first SIGTERM or SIGINT drains; the second one ends at once."""
+
+    def __init__(self, app: ASGIApp, drain: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="none",
+                http="httptools",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=2048,
+                timeout_graceful_shutdown=2,
+            )
+        )
+        self._drain = drain
+        self._draining: asyncio.Task[None] | None = None
+        self._serving_loop: asyncio.AbstractEventLoop | None = None
+
+    async def run_on(self, sock: socket.socket) -> None:
+        """Serve this bound socket until drained."""
+        self._serving_loop = asyncio.get_running_loop()
+        await self.serve(sockets=[sock])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by the signal. uvicorn would stop listening at once; we answer 503 until the last answer is out."""
+        loop = self._serving_loop
+        if self._draining is not None or loop is None:
+            self.should_exit = self.force_exit = True
+            return
+        loop.call_soon_threadsafe(self.finish)
+
+    def finish(self) -> None:
+        """Drain, then stop. On the event loop only."""
+        if self._draining is None:
+            self._draining = asyncio.ensure_future(self._drain_then_exit())
+
+    async def _drain_then_exit(self) -> None:
+        try:
+            await self._drain()
+        except Exception:
+            _log.exception("draining failed")
+        self.should_exit = True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound TCP socket; port 0 takes a free one. Raises OSError with one sentence."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        reason = error.strerror or str(error)
+        raise OSError(
+            f"serve cannot listen on {host} port {port}: {reason}. Choose another with --port, or 0 for a free one."
+        ) from None
+    return sock

@@ -1,0 +1,89 @@
+"""What the routes need to know of the process that they run in, put together by the program."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from llmops.admission.gate import Gate
+from llmops.engine.contract import Engine
+from llmops.events import SCHEMA_VERSION, Bus, SampleEvent
+from llmops.events.snapshot import DeviceSnapshot, ModelSnapshot, ServeSnapshot, ServeState
+from llmops.inference.meter import TokenMeter
+
+
+@dataclasses.dataclass(kw_only=True)
+class Station:
+    """The live parts of one serve process, and the snapshot of them."""
+
+    engine: Engine
+    gate: Gate
+    meter: TokenMeter
+    bus: Bus
+    instance_id: str
+    process_id: int
+    started_at: float
+    previous_exit: Literal["none", "clean", "crash"]
+    model_name: str
+    environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    devices: Callable[[], tuple[SampleEvent, ...]] = tuple
+    outcomes: dict[str, int] = dataclasses.field(default_factory=dict)
+    refusals: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def state(self) -> ServeState:
+        """Draining wins over what the engine says."""
+        return "draining" if self.gate.draining else self.engine.health().state
+
+    def snapshot(self) -> ServeSnapshot:
+        """Everything at this moment; costs microseconds and never waits."""
+        loading = self.engine.health().state == "starting"
+        return ServeSnapshot(
+            schema_version=SCHEMA_VERSION,
+            at=time.time(),
+            instance_id=self.instance_id,
+            process_id=self.process_id,
+            started_at=self.started_at,
+            previous_exit=self.previous_exit,
+            state=self.state,
+            model=ModelSnapshot(id=self.model_name, version="", engine="") if loading else self._model(),
+            running=self.gate.running,
+            running_capacity=self.gate.max_running,
+            waiting=self.gate.waiting,
+            waiting_capacity=self.gate.queue_size,
+            output_tokens_per_s=self.meter.rate(time.monotonic()),
+            requests_by_outcome=dict(self.outcomes),
+            refusals_by_slug=dict(self.refusals),
+            kv_cache_utilization=None if loading else self.engine.stats().kv_cache_utilization,
+            events_dropped=self.bus.dropped,
+            devices=tuple(_device(sample) for sample in self.devices()),
+            environment=self.environment,
+        )
+
+    def _model(self) -> ModelSnapshot:
+        card = self.engine.card
+        return ModelSnapshot(
+            id=card.id,
+            version=card.version,
+            engine=card.engine,
+            dtype=card.dtype,
+            quantization=card.quantization,
+            max_model_len=card.max_model_len,
+            is_demo=card.is_demo,
+        )
+
+
+def _device(sample: SampleEvent) -> DeviceSnapshot:
+    busy = sample.utilization if sample.utilization is not None else sample.cpu_utilization
+    return DeviceSnapshot(
+        id=sample.device_id,
+        name=sample.device_name,
+        type=sample.device_type,
+        utilization=busy,
+        memory_used_bytes=sample.memory_used_bytes,
+        memory_limit_bytes=sample.memory_limit_bytes,
+        power_w=sample.power_w,
+        temperature_c=sample.temperature_c,
+    )

@@ -1,0 +1,1 @@
+"""What the card is doing; where there is none, what the machine is doing."""

@@ -1,0 +1,22 @@
+"""The contract of every sampler, and what one cannot do without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from llmops.events import SampleEvent
+
+
+class SamplerUnavailable(Exception):
+    """This kind of sampler cannot work here; `str(error)` is one sentence that says why and what to do."""
+
+
+class Sampler(Protocol):
+    """Implementations: `nvml`, `system`, `pretend`. Used from one thread."""
+
+    def sample(self, now: float) -> Sequence[SampleEvent]:
+        """One event per device at Unix time `now`; none while the devices cannot be read. Never raises."""
+
+    def close(self) -> None:
+        """Release handles. Idempotent."""

@@ -1,0 +1,65 @@
+"""Samples at a steady pace on a thread of its own, and keeps the latest for whoever asks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from llmops.events import Emit, SampleEvent
+from llmops.gpu.contract import Sampler
+
+_log = logging.getLogger(__name__)
+
+
+class SamplingLoop:
+    """`decorate` adds what only the program knows (requests running, the allocator's memory) to each sample."""
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        emit: Emit,
+        interval_s: float,
+        decorate: Callable[[SampleEvent], SampleEvent] = lambda sample: sample,
+    ) -> None:
+        self._sampler = sampler
+        self._emit = emit
+        self._interval_s = interval_s
+        self._decorate = decorate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="llmops-samples", daemon=True)
+        self._failing = False
+        self.latest: Sequence[SampleEvent] = ()
+
+    def start(self) -> None:
+        """Begin, with a first sample at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End and release the devices. Idempotent; also before `start`."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        due = time.monotonic()
+        while not self._stop.is_set():
+            self._tick(time.time())
+            # A tick that was missed is skipped, not made up for.
+            due = max(due + self._interval_s, time.monotonic())
+            self._stop.wait(due - time.monotonic())
+        self._sampler.close()
+
+    def _tick(self, now: float) -> None:
+        """One round; a failure is told once, not every second, and leaves no stale numbers behind."""
+        try:
+            self.latest = [self._decorate(sample) for sample in self._sampler.sample(now)]
+            for sample in self.latest:
+                self._emit(sample)
+            self._failing = False
+        except Exception:
+            self.latest = ()
+            if not self._failing:
+                _log.exception("the hardware cannot be sampled; trying on")
+            self._failing = True

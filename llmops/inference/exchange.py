@@ -1,0 +1,117 @@
+"""One request while it lives: what it asked, and everything that its one event will say."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+from collections.abc import Sequence
+
+from llmops.engine.contract import FinishReason, Message, Piece, Sampling
+from llmops.engine.repetition import repetition_ratio
+from llmops.events import Emit, RequestEvent
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a request wants, validated."""
+
+    messages: Sequence[Message]
+    model: str | None = None
+    max_tokens: int | None = None
+    sampling: Sampling = Sampling()
+    stop: tuple[str, ...] = ()
+    stream: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """What is known of a request before its body is read. `at` is Unix seconds, `clock_s` monotonic."""
+
+    at: float
+    clock_s: float
+    request_id: str
+    path: str
+    user: str
+    client_ip: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    synthetic: bool = False
+
+
+class Exchange:
+    """One request while it lives: collects what the event will say, and emits it once, at `close`."""
+
+    def __init__(self, arrival: Arrival, fields: dict[str, object], emit: Emit, response_id: str) -> None:
+        self.arrival = arrival
+        self.user = arrival.user
+        self.response_id = response_id
+        self.fields = fields
+        self.input_tokens: int | None = None
+        self.output_tokens = 0
+        self.finish_reason: FinishReason | None = None
+        self.first_token_s: float | None = None
+        self.last_token_s: float | None = None
+        self.text: list[str] = []
+        self._began_s: float | None = None
+        self._emit = emit
+        self._closed = False
+        self._failed = False
+
+    def begin(self, now: float) -> None:
+        """Its turn has come."""
+        self._began_s = now
+        self.fields["queue_s"] = now - self.arrival.clock_s
+
+    def took(self, piece: Piece) -> None:
+        """Note a piece of the answer."""
+        if piece.tokens:
+            if self.first_token_s is None:
+                self.first_token_s = piece.at
+                self.fields["batch_size"] = piece.batch_size
+            self.last_token_s = piece.at
+            self.output_tokens += piece.tokens
+        if piece.text:
+            self.text.append(piece.text)
+        if piece.cached_tokens is not None:
+            self.fields["cached_tokens"] = piece.cached_tokens
+        self.finish_reason = piece.finish_reason or self.finish_reason
+
+    def failed(self, slug: str, message: str, status: int, error: BaseException | None = None) -> None:
+        """Note how it failed; 4xx are the client's own and outside the objectives."""
+        self._failed = True
+        stack = "".join(traceback.format_exception(error)) if error is not None and slug == "internal" else None
+        self.fields.update(error_type=slug, error_message=message, error_stack=stack, status_code=status)
+        self.fields["slo_eligible"] = status >= 500 and not self.arrival.synthetic
+
+    def close(self) -> None:
+        """Emit the event; a second call does nothing. Not failed and not finished means that the client left."""
+        if self._closed:
+            return
+        self._closed = True
+        now = time.monotonic()
+        duration_s = now - self.arrival.clock_s
+        outcome = "failure" if self._failed else "success" if self.finish_reason else "unknown"
+        if outcome == "unknown":
+            # nginx's number for "client closed request", so that both logs agree
+            self.fields.update(status_code=499, slo_eligible=False)
+        self.fields.update(self._timings(), outcome=outcome, duration_s=duration_s, duration_ns=int(duration_s * 1e9))
+        end = self.arrival.at + duration_s
+        self._emit(RequestEvent(at=end, start=self.arrival.at, end=end, **self.fields))  # type: ignore[arg-type]
+
+    def _timings(self) -> dict[str, object]:
+        first, last = self.first_token_s, self.last_token_s
+        timings: dict[str, object] = {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens if self.input_tokens is not None else None,
+            "finish_reasons": (self.finish_reason,) if self.finish_reason else (),
+            "repetition_ratio": repetition_ratio("".join(self.text)),
+        }
+        if first is not None and last is not None:
+            timings["ttft_s"] = first - self.arrival.clock_s
+            timings["decode_s"] = last - first
+            if self._began_s is not None:
+                timings["prefill_s"] = first - self._began_s
+            if self.output_tokens > 1:
+                timings["tpot_s"] = (last - first) / (self.output_tokens - 1)
+        return timings

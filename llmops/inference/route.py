@@ -1,0 +1,174 @@
+"""The road of every request: admit, encode, wait for a turn, generate, and one event whatever became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from llmops.admission.gate import Gate, Ticket
+from llmops.admission.identity import hash_user
+from llmops.admission.refusals import DeadlinePassed, NotReady
+from llmops.engine.contract import Engine, Generation, Piece
+from llmops.events import Emit
+from llmops.inference.errors import ContextTooLong, UnknownModel
+from llmops.inference.exchange import Arrival, Ask, Exchange
+from llmops.inference.meter import TokenMeter
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may run, now or in turn; leaving the `with` block frees its place."""
+
+    exchange: Exchange
+    ticket: Ticket
+    generation: Generation
+
+    def __enter__(self) -> Admitted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ticket.leave()
+
+
+class Inference:
+    """The route itself. Holds no request: each one lives in its `Exchange`."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        gate: Gate,
+        emit: Emit,
+        *,
+        meter: TokenMeter,
+        user_key: bytes,
+        record_user: bool = False,
+        deadline_s: float = 300.0,
+        default_max_tokens: int = 512,
+        new_id: Callable[[], str],
+    ) -> None:
+        self.engine = engine
+        self.gate = gate
+        self.meter = meter
+        self._emit = emit
+        self._user_key = user_key
+        self._record_user = record_user
+        self._deadline_s = deadline_s
+        self._default_max_tokens = default_max_tokens
+        self._new_id = new_id
+
+    def arrive(self, arrival: Arrival) -> Exchange:
+        """Begin a request's record; whoever calls this must `close` what it returns."""
+        fields: dict[str, object] = {
+            "request_id": arrival.request_id,
+            "trace_id": arrival.trace_id,
+            "span_id": arrival.span_id,
+            "path": arrival.path,
+            "synthetic": arrival.synthetic,
+            "slo_eligible": not arrival.synthetic,
+            "client_ip": arrival.client_ip if self._record_user else None,
+        }
+        exchange = Exchange(arrival, fields, self._emit, f"chatcmpl-{self._new_id()}")
+        self.identify(exchange, arrival.user)
+        return exchange
+
+    def identify(self, exchange: Exchange, user: str) -> None:
+        """Set whose request it is, once the body has said so."""
+        exchange.user = user
+        exchange.fields["user_hash"] = hash_user(self._user_key, user)
+        exchange.fields["user_id"] = user if self._record_user else None
+
+    def admit(self, exchange: Exchange, ask: Ask) -> Admitted:
+        """The place is taken before the prompt is encoded, so a refusal costs microseconds.
+
+        Raises Refusal, InvalidRequest or EngineError. Use it in a `with` block: leaving it frees the place.
+        """
+        self._check_ready()
+        self._describe(exchange, ask)
+        ticket = self.gate.admit(exchange.user)
+        try:
+            exchange.fields["queue_depth"] = ticket.queue_depth
+            prompt_ids = self.engine.encode(ask.messages)
+            exchange.input_tokens = len(prompt_ids)
+            max_tokens = self._fit(len(prompt_ids), ask.max_tokens)
+        except BaseException:
+            ticket.leave()
+            raise
+        generation = Generation(
+            id=exchange.response_id, prompt_ids=prompt_ids, max_tokens=max_tokens, sampling=ask.sampling, stop=ask.stop
+        )
+        return Admitted(exchange, ticket, generation)
+
+    async def generate(self, admitted: Admitted) -> AsyncGenerator[Piece, None]:
+        """Wait for the turn, then stream the answer. Closing it early stops the generation on the engine.
+
+        Raises DeadlinePassed or EngineError.
+        """
+        exchange = admitted.exchange
+        deadline = asyncio.get_running_loop().time() + self._deadline_s
+        try:
+            async with asyncio.timeout_at(deadline):
+                await admitted.ticket.turn()
+            exchange.begin(time.monotonic())
+            async with aclosing(self.engine.generate(admitted.generation)) as pieces:  # type: ignore[type-var]
+                while True:
+                    async with asyncio.timeout_at(deadline):
+                        piece = await anext(pieces, None)
+                    if piece is None:
+                        break
+                    exchange.took(piece)
+                    self.meter.add(piece.tokens, piece.at)
+                    yield piece
+        except TimeoutError:
+            raise DeadlinePassed(f"The request took longer than {self._deadline_s:g} s and was stopped.") from None
+        finally:
+            self._note_memory(exchange)
+
+    def _describe(self, exchange: Exchange, ask: Ask) -> None:
+        card = self.engine.card
+        exchange.fields.update(
+            request_model=ask.model or card.id,
+            response_model=card.id,
+            response_id=exchange.response_id,
+            model_version=card.version,
+            quantization=card.quantization,
+            dtype=card.dtype,
+            engine=card.engine,
+            max_tokens=ask.max_tokens,
+            temperature=ask.sampling.temperature,
+            top_p=ask.sampling.top_p,
+            top_k=ask.sampling.top_k,
+            seed=ask.sampling.seed,
+            stream=ask.stream,
+        )
+        if ask.model is not None and ask.model != card.id:
+            raise UnknownModel(f"The model {ask.model!r} is not served here; model must be {card.id!r}.", "model")
+
+    def _check_ready(self) -> None:
+        health = self.engine.health()
+        if health.state not in ("ready", "degraded"):
+            reason = health.reason or f"The engine is {health.state}."
+            raise NotReady(f"{reason.rstrip('.')}: try again shortly.", 5)
+
+    def _fit(self, prompt_tokens: int, asked: int | None) -> int:
+        limit = self.engine.card.max_model_len
+        room = limit - prompt_tokens
+        if room < 1:
+            raise ContextTooLong(
+                f"The messages are {prompt_tokens} tokens long and the model's context is {limit}: shorten messages.",
+                "messages",
+            )
+        if asked is not None and asked > room:
+            raise ContextTooLong(
+                f"The messages are {prompt_tokens} tokens long and max_tokens asks for {asked} more, but the model's "
+                f"context is {limit}: lower max_tokens to {room} or shorten messages.",
+                "max_tokens",
+            )
+        return asked if asked is not None else min(room, self._default_max_tokens)
+
+    def _note_memory(self, exchange: Exchange) -> None:
+        stats = self.engine.stats()
+        exchange.fields["peak_allocated_bytes"] = stats.peak_allocated_bytes
+        exchange.fields["peak_reserved_bytes"] = stats.peak_reserved_bytes

@@ -1,0 +1,225 @@
+"""`llmops serve`: the process that answers. Wiring only: every part it names is a station of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib.metadata
+import logging
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+
+import uvloop
+
+from llmops.admission.bucket import Buckets
+from llmops.admission.gate import Gate
+from llmops.api.app import create_app
+from llmops.api.correlation import new_id
+from llmops.api.live import LiveFeed
+from llmops.api.metrics import Metrics
+from llmops.api.server import Server, bind
+from llmops.api.station import Station
+from llmops.engine.build import build_engine
+from llmops.engine.contract import Engine
+from llmops.engine.dials import EchoDials, EngineDials
+from llmops.engine.errors import EngineError
+from llmops.events import Bus, Emit, Event, SampleEvent
+from llmops.gpu.build import build_sampler
+from llmops.gpu.loop import SamplingLoop
+from llmops.inference.meter import TokenMeter
+from llmops.inference.route import Inference
+from llmops.recording import open_record
+from llmops.runfile import RunFile
+from llmops.settings import AdmissionSettings, EngineSettings, Settings
+
+_log = logging.getLogger(__name__)
+CANNOT_WORK = 2
+_ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM; returns the exit code."""
+    try:
+        sock = bind(settings.serve.host, settings.serve.port)
+    except OSError as error:
+        _log.error("%s", error)
+        return CANNOT_WORK
+    with contextlib.closing(sock):
+        return uvloop.run(_serve(settings, sock))
+
+
+async def _serve(settings: Settings, sock: socket.socket) -> int:
+    port = int(sock.getsockname()[1])
+    url = settings.serve.model_copy(update={"port": port}).url
+    instance_id = new_id()[:12]
+    feed = LiveFeed()
+    bus = open_record(settings, "serve", instance_id=instance_id, sinks=(feed,))
+    run_file = RunFile(settings.state.run, port)
+    engine = _engine(settings.engine)
+    gate = _gate(settings.admission, settings.engine)
+    station = Station(
+        engine=engine,
+        gate=gate,
+        meter=TokenMeter(),
+        bus=bus,
+        instance_id=instance_id,
+        process_id=os.getpid(),
+        started_at=time.time(),
+        previous_exit=run_file.begin(instance_id=instance_id, url=url),
+        model_name="echo" if settings.engine.kind == "echo" else settings.engine.model or "llmops-demo",
+        environment=_versions(),
+    )
+    metrics = Metrics(station.snapshot)
+    station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
+
+    def emit(event: Event) -> None:
+        metrics.observe(event)
+        bus.emit(event)
+
+    inference = _inference(settings, station, emit)
+    sampling = _sampling(settings, station, bus)
+    app = create_app(station, inference, metrics, feed, max_body_bytes=settings.serve.max_body_bytes)
+    server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s))
+    keeper = asyncio.create_task(_keep(station, server, url))
+    sampling.start()
+    try:
+        await server.run_on(sock)
+    finally:
+        sampling.stop()
+        server.finish()
+        code = await _end(keeper)
+        await engine.stop()
+        if not bus.close():
+            _log.warning("the last events could not be written in time")
+        run_file.end()
+    return code
+
+
+async def _keep(station: Station, server: Server, url: str) -> int:
+    """Load the model while health already answers; then end the process should the engine die for good.
+
+    Returns the exit code: a model that cannot be loaded would fail again, a dead engine may live again.
+    """
+    started = time.monotonic()
+    _announce_loading(station)
+    try:
+        await station.engine.start()
+    except EngineError as error:
+        _log.error("%s", error)
+        server.finish()
+        return CANNOT_WORK
+    card = station.engine.card
+    _log.info("%s is ready on %s after %.1f s", card.id, url, time.monotonic() - started)
+    while station.engine.health().state != "dead":
+        await asyncio.sleep(0.5)
+    if station.gate.draining:
+        return 0
+    _log.error("the engine is dead (%s): ending, so that whoever supervises can start afresh", station.engine.health())
+    server.finish()
+    return 1
+
+
+async def _end(keeper: asyncio.Task[int]) -> int:
+    if not keeper.done():
+        keeper.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        return await keeper
+    return 0
+
+
+async def _drain(station: Station, feed: LiveFeed, deadline_s: float) -> None:
+    """Nothing new enters; what runs may finish until the deadline, and is then told that the engine stopped."""
+    station.gate.drain()
+    feed.close()
+    _log.info("draining: %d running, %d waiting", station.gate.running, station.gate.waiting)
+    deadline = time.monotonic() + deadline_s
+    while station.gate.running + station.gate.waiting and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    await station.engine.stop()
+
+
+def _announce_loading(station: Station) -> None:
+    _log.info("loading %s", station.model_name)
+    if station.model_name == "llmops-demo":
+        _log.info(
+            "no model was named, so this is the demo model: it is tiny and only knows about llmops. "
+            "A real one: `llmops serve Qwen/Qwen2.5-0.5B-Instruct`, or the path of a local folder."
+        )
+
+
+def _engine(settings: EngineSettings) -> Engine:
+    dials = EngineDials(
+        revision=settings.revision,
+        dtype=settings.dtype,
+        quantization=settings.quantization,
+        max_running=settings.max_running,
+        max_model_len=settings.max_model_len,
+        kv_cache_bytes=settings.kv_cache_bytes,
+        echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
+    )
+    return build_engine(settings.kind, settings.model, dials)
+
+
+def _gate(admission: AdmissionSettings, engine: EngineSettings) -> Gate:
+    buckets = Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst)
+    return Gate(max_running=engine.max_running, queue_size=admission.queue_size, buckets=buckets, clock=time.monotonic)
+
+
+def _inference(settings: Settings, station: Station, emit: Emit) -> Inference:
+    return Inference(
+        station.engine,
+        station.gate,
+        emit,
+        meter=station.meter,
+        user_key=_user_key(settings.state.directory),
+        record_user=settings.events.record_user,
+        deadline_s=settings.admission.deadline_s,
+        default_max_tokens=settings.admission.default_max_tokens,
+        new_id=new_id,
+    )
+
+
+def _sampling(settings: Settings, station: Station, bus: Bus) -> SamplingLoop:
+    def decorate(sample: SampleEvent) -> SampleEvent:
+        gate = station.gate
+        if station.engine.health().state == "starting":
+            return sample
+        stats = station.engine.stats()
+        return dataclasses.replace(
+            sample,
+            requests_running=gate.running,
+            requests_waiting=gate.waiting,
+            kv_cache_utilization=stats.kv_cache_utilization,
+            torch_allocated_bytes=stats.torch_allocated_bytes,
+            torch_reserved_bytes=stats.torch_reserved_bytes,
+        )
+
+    loop = SamplingLoop(build_sampler(settings.gpu.kind), bus.emit, settings.gpu.interval_s, decorate)
+    station.devices = lambda: tuple(loop.latest)
+    return loop
+
+
+def _user_key(directory: Path) -> bytes:
+    """The key that user hashes are made with: created once, readable by its owner only."""
+    path = directory / "user-hash.key"
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.touch(0o600)
+        fresh.write_bytes(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)  # whole or not at all: another serve may be starting too
+        fresh.unlink()
+    return path.read_bytes()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _ENVIRONMENT:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

@@ -1,0 +1,132 @@
+"""The human log and the road to the journal; loguru carries both."""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TextIO
+
+from loguru import logger
+
+from llmops.events.names import Document
+from llmops.sinks.journal import JournalFile
+from llmops.sinks.plain_text import neutralise
+
+if TYPE_CHECKING:
+    from loguru import Message, Record
+
+_COLOURS = {"DEBUG": "2", "INFO": "32", "SUCCESS": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
+_CHATTY = (
+    "ContinuousBatchingLogger",
+    "httpx",
+    "httpcore",
+    "apscheduler",
+    "urllib3",
+    "elastic_transport",
+    "asyncio",
+    "uvicorn",
+    "uvicorn.error",
+    "uvicorn.access",
+)
+_ADOPTED = ("ContinuousBatchingLogger", "uvicorn", "uvicorn.error", "uvicorn.access", "transformers")
+
+
+class LoguruSink:
+    """A bus's sink that logs every document; handlers decide where it appears."""
+
+    def __init__(self, journal: JournalFile | None = None) -> None:
+        self._journal = journal
+
+    def write(self, documents: Sequence[Document]) -> None:
+        """Log each document with its own level and message, and the document itself as an extra."""
+        for document in documents:
+            logger.bind(document=document).log(document["log.level"].upper(), document["message"])
+
+    def tick(self) -> None:
+        """Let the journal try again what the disk did not take, and force to disk what is due."""
+        if self._journal is not None:
+            self._journal.tick()
+
+    def close(self) -> None:
+        """Everything logged is on disk when this returns."""
+        if self._journal is not None:
+            self._journal.close()
+
+
+def configure_log(level: str, journal: JournalFile | None, stream: TextIO) -> None:
+    """Send messages at `level` and above to `stream`, documents of every level to `journal`.
+
+    Stdlib logging takes the same road; libraries that talk at every request may only warn.
+    """
+    human = HumanLog(stream)
+    logger.remove()
+    # diagnose would print the values of variables, and with them what users wrote
+    logger.add(human.write, level=level, format="{message}", backtrace=False, diagnose=False, colorize=False)
+    if journal is not None:
+        logger.add(
+            lambda message: journal.append(message.record["extra"]["document"]),
+            level=0,
+            format="",
+            filter=lambda record: "document" in record["extra"],
+            backtrace=False,
+            diagnose=False,
+        )
+    logging.basicConfig(handlers=[_Relay()], level=level, force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    adopt_loggers(_ADOPTED)
+
+
+def adopt_loggers(names: Iterable[str] = _ADOPTED) -> None:
+    """Take away the handlers that libraries gave their loggers; call it again after importing such a library."""
+    for name in names:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+
+
+class HumanLog:
+    """Lines of time, level and message. Colour only on a terminal, and not where NO_COLOR is set."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+        self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
+
+    def write(self, message: Message) -> None:
+        """One line a message, and an indented traceback after it; a lost terminal loses the line, nothing else."""
+        text = self._line(message.record) + _traceback(message.record)
+        try:
+            self._stream.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+    def _line(self, record: Record) -> str:
+        level = f"{record['level'].name:<8}"
+        if self._colour:
+            level = f"\x1b[{_COLOURS.get(record['level'].name, '0')}m{level}\x1b[0m"
+        return f"{record['time']:YYYY-MM-DD HH:mm:ss} {level} {neutralise(record['message'])}\n"
+
+
+def _traceback(record: Record) -> str:
+    exception = record["exception"]
+    if exception is None or exception.value is None:
+        return ""
+    lines = "".join(traceback.format_exception(exception.value)).splitlines()
+    return "".join(f"    {neutralise(line)}\n" for line in lines)
+
+
+class _Relay(logging.Handler):
+    """From stdlib logging to loguru; the message is complete here, so braces in it mean nothing."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            known = record.levelname in _COLOURS
+            logger.opt(exception=record.exc_info).log(
+                record.levelname if known else record.levelno, record.getMessage()
+            )
+        except Exception:
+            self.handleError(record)

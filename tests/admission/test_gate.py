@@ -1,0 +1,158 @@
+"""The gate admits, queues in order, refuses at once, and loses nobody."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llmops.admission.bucket import Buckets
+from llmops.admission.gate import Gate, Ticket
+from llmops.admission.identity import hash_user
+from llmops.admission.refusals import Draining, QueueFull, RateLimited, Refusal
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def gate_of(max_running: int = 1, queue_size: int = 1, burst: int = 1000, clock: Clock | None = None) -> Gate:
+    buckets = Buckets(rate_per_s=1.0, burst=burst)
+    return Gate(max_running=max_running, queue_size=queue_size, buckets=buckets, clock=clock or Clock())
+
+
+async def test_a_free_slot_is_given_at_once_and_the_next_waits() -> None:
+    gate = gate_of()
+    first, second = gate.admit("a"), gate.admit("a")
+    await first.turn()
+    assert (gate.running, gate.waiting, first.waiting, second.waiting) == (1, 1, False, True)
+    first.leave()
+    await second.turn()
+    assert (gate.running, gate.waiting) == (1, 0)
+    second.leave()
+    second.leave()
+    assert gate.running == 0
+
+
+async def test_a_full_queue_refuses_and_takes_no_token() -> None:
+    clock = Clock()
+    gate = gate_of(burst=3, clock=clock)
+    tickets = [gate.admit("a"), gate.admit("a")]
+    for _ in range(5):
+        with pytest.raises(QueueFull) as refused:
+            gate.admit("a")
+        assert refused.value.retry_after_s == 1
+    clock.now += 50
+    tickets[0].leave()
+    await tickets[1].turn()
+    gate.admit("a")
+    with pytest.raises(QueueFull) as refused:
+        gate.admit("a")
+    assert refused.value.retry_after_s == 50, "one slot was held for 50 s"
+
+
+async def test_an_empty_bucket_refuses_one_user_only() -> None:
+    gate = gate_of(max_running=9, burst=1)
+    gate.admit("a")
+    with pytest.raises(RateLimited) as refused:
+        gate.admit("a")
+    assert refused.value.retry_after_s == 1
+    gate.admit("b")
+
+
+async def test_draining_refuses_everything_new() -> None:
+    gate = gate_of()
+    gate.admit("a")
+    gate.drain()
+    with pytest.raises(Draining):
+        gate.admit("a")
+    assert (gate.draining, gate.running) == (True, 1)
+
+
+async def test_a_waiter_that_is_cancelled_leaves_the_queue() -> None:
+    gate = gate_of(queue_size=2)
+    first, second, third = gate.admit("a"), gate.admit("a"), gate.admit("a")
+    waiting = asyncio.create_task(second.turn())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    second.leave()
+    first.leave()
+    await third.turn()
+    assert (gate.running, gate.waiting) == (1, 0)
+
+
+async def test_a_turn_given_to_one_that_was_just_cancelled_is_passed_on() -> None:
+    gate = gate_of(queue_size=2)
+    first, second, third = gate.admit("a"), gate.admit("a"), gate.admit("a")
+    waiting = asyncio.create_task(second.turn())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    first.leave()
+    second.leave()
+    await third.turn()
+    assert (gate.running, gate.waiting) == (1, 0)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["enter", "leave"]), st.integers(0, 50)), max_size=80))
+def test_never_more_than_allowed_run_or_wait_and_order_is_kept(steps: list[tuple[str, int]]) -> None:
+    async def play() -> None:
+        gate = gate_of(max_running=3, queue_size=4)
+        inside: list[Ticket] = []
+        for step, index in steps:
+            if step == "enter":
+                try:
+                    inside.append(gate.admit("a"))
+                except Refusal:
+                    assert gate.running == 3
+                    assert gate.waiting == 4
+            elif inside:
+                inside.pop(index % len(inside)).leave()
+            assert gate.running == min(3, len(inside))
+            assert gate.waiting == max(0, len(inside) - 3)
+            assert [ticket.waiting for ticket in inside] == sorted(ticket.waiting for ticket in inside)
+
+    asyncio.run(play())
+
+
+@given(st.lists(st.floats(0, 3), max_size=60))
+def test_a_bucket_never_gives_more_than_burst_plus_rate(pauses: list[float]) -> None:
+    buckets, now, given_out = Buckets(rate_per_s=2.0, burst=5), 0.0, 0
+    for pause in pauses:
+        now += pause
+        given_out += buckets.take("a", now) == 0.0
+        assert given_out <= 5 + 2.0 * now + 1e-6
+
+
+def test_a_bucket_says_exactly_when_to_come_back() -> None:
+    buckets = Buckets(rate_per_s=0.5, burst=1)
+    assert buckets.take("a", 0.0) == 0.0
+    assert buckets.take("a", 0.0) == 2.0
+    assert buckets.take("a", 2.0) == 0.0
+    assert buckets.take("a", 1.0) > 0, "a clock that steps back gives nothing away"
+
+
+def test_only_so_many_users_are_remembered() -> None:
+    buckets = Buckets(rate_per_s=0.001, burst=1, max_users=2)
+    for user in ("a", "b", "c"):
+        assert buckets.take(user, 0.0) == 0.0
+    assert buckets.take("a", 0.0) == 0.0
+    assert buckets.take("c", 0.0) > 0
+
+
+def test_retry_after_is_whole_seconds_within_what_clients_obey() -> None:
+    assert Refusal("x", 0.01).retry_after_s == 1
+    assert Refusal("x", 1e9).retry_after_s == 120
+    assert Refusal("x").retry_after_s is None
+
+
+def test_a_user_hash_is_stable_under_one_key_and_tells_nothing_under_another() -> None:
+    assert hash_user(b"k", "ann") == hash_user(b"k", "ann")
+    assert len({hash_user(b"k", "ann"), hash_user(b"k", "bo"), hash_user(b"l", "ann"), hash_user(b"k", "\ud800")}) == 4
