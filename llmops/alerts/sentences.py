@@ -1,0 +1,39 @@
+"""Every sentence that people read in an alert, in one table, so that another language is another table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+ENGLISH: Mapping[str, str] = {
+    "serve_down": "serve is down",
+    "serve_down.unreachable": "serve does not answer: {why}",
+    "serve_down.engine": "serve answers, but its engine is dead",
+    "serve_down.crashed": "serve crashed and was started again",
+    "serve_down.up": "serve answers",
+    "serve_down.waiting": "serve is {state}",
+    "vram": "Device memory is nearly full",
+    "vram.above": "{device} uses {value:.0%} of its memory (limit {threshold:.0%})",
+    "vram.below": "{device} uses {value:.0%} of its memory",
+    "vram.unknown": "no sample of any device's memory",
+    "slo.page": "{objective}: the error budget burns fast",
+    "slo.ticket": "{objective}: the error budget burns",
+    "slo.burning": (
+        "{used} of {allowed} failures of the last {window} used; the budget burns {long:.1f} times too fast over "
+        "{window_long} and {short:.1f} times over {window_short} (limit {threshold:g})"
+    ),
+    "slo.calm": "{used} of {allowed} failures of the last {window} used",
+    "slo.no_data": "no requests to judge",
+    "slo.held": "cannot be judged now: {why}",
+    "held.serve_down": "serve is down",
+    "held.page": "a page for this objective is active",
+    "held.uncounted": "the record cannot be counted",
+    "held.behind": "the journal is still being read",
+    "not_judged": "its rule is no longer judged",
+    "line": "{severity} {action}: {name}. {reason}. Since {since}{exemplars}. Runbook: {runbook}",
+    "line.exemplars": ". Look at: {command}",
+}
+
+
+def say(sentence: str, **values: object) -> str:
+    """The sentence of that name with its values."""
+    return ENGLISH[sentence].format(**values)

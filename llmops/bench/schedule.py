@@ -1,0 +1,58 @@
+"""When the self-benchmark runs: every few hours, and never while users wait."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable
+
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from llmops.events.snapshot import ServeSnapshot
+
+_log = logging.getLogger(__name__)
+_JOB = "self-benchmark"
+
+
+class Schedule:
+    """Calls `run` every `interval_s`; when it returns False (users were waiting) again after `retry_s`."""
+
+    def __init__(
+        self, run: Callable[[], bool], *, interval_s: float, retry_s: float, first_after_s: float | None = None
+    ) -> None:
+        self._run = run
+        self._interval_s = interval_s
+        self._retry_s = min(retry_s, interval_s)
+        self._first_after_s = interval_s if first_after_s is None else first_after_s
+        # A machine that slept runs a missed benchmark once, not once for each that it missed.
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone=datetime.UTC)
+
+    def start(self) -> None:
+        """Begin to wait for the first run."""
+        self._scheduler.start()
+        self._again_after(self._first_after_s)
+
+    def stop(self) -> None:
+        """Run nothing more; a run that is under way ends by itself."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+
+    def _again_after(self, seconds: float) -> None:
+        due = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+        self._scheduler.add_job(self._once, "date", run_date=due, id=_JOB, replace_existing=True)
+
+    def _once(self) -> None:
+        done = True
+        try:
+            done = self._run()
+        except Exception:
+            _log.exception("the self-benchmark failed")
+        finally:
+            if self._scheduler.running:
+                self._again_after(self._interval_s if done else self._retry_s)
+
+
+def busy(snapshot: ServeSnapshot) -> bool:
+    """Whether a benchmark would be felt, or would measure something else: users run or wait, or serve is not ready."""
+    return snapshot.state != "ready" or snapshot.running > 0 or snapshot.waiting > 0

@@ -1,0 +1,17 @@
+"""How everything else talks to a running serve: over HTTP, as any client would."""
+
+from llmops.client.connection import ChatChunk, ServeClient, ServedModel
+from llmops.client.errors import RequestRefused, ServeUnreachable
+from llmops.client.measure import ChatTiming, time_chat
+from llmops.client.snapshot import fetch_snapshot
+
+__all__ = [
+    "ChatChunk",
+    "ChatTiming",
+    "RequestRefused",
+    "ServeClient",
+    "ServeUnreachable",
+    "ServedModel",
+    "fetch_snapshot",
+    "time_chat",
+]

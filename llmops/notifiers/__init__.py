@@ -1,0 +1,10 @@
+"""How people hear of alerts: one file per channel, all fed from one place that never blocks."""
+
+from llmops.notifiers.console import Console
+from llmops.notifiers.contract import Notifier
+from llmops.notifiers.delivery import Delivery
+from llmops.notifiers.errors import DeliveryFailed
+from llmops.notifiers.notice import Notice, compose
+from llmops.notifiers.webhook import Webhook
+
+__all__ = ["Console", "Delivery", "DeliveryFailed", "Notice", "Notifier", "Webhook", "compose"]

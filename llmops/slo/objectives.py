@@ -1,0 +1,85 @@
+"""What good means: objectives as ratios of good to all requests, and the budget of failures they grant."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal, TypeAlias
+
+Measure: TypeAlias = Literal["success", "duration"]
+"""What makes a request bad: that it failed, or that it took longer than `threshold_s`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """A share `target` of the eligible requests of the last `window_s` must be good."""
+
+    id: str
+    name: str
+    measure: Measure
+    target: float
+    window_s: float
+    threshold_s: float | None = None
+
+    def __post_init__(self) -> None:
+        """A target of 1 grants no budget to divide by; one of 0 asks for nothing."""
+        if not 0.0 < self.target < 1.0:
+            raise ValueError(f"the target of {self.id} must lie between 0 and 1, not at {self.target}")
+        if self.measure == "duration" and self.threshold_s is None:
+            raise ValueError(f"{self.id} measures durations and needs a threshold")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tally:
+    """Eligible requests of one window: all of them, and the bad ones."""
+
+    total: int
+    bad: int
+
+    def __post_init__(self) -> None:
+        """A tally that cannot be is a mistake of the caller."""
+        if not 0 <= self.bad <= self.total:
+            raise ValueError(f"{self.bad} bad of {self.total} requests cannot be")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """`used` of `allowed` failures. None of it is known (`remaining` is None) while there is no traffic."""
+
+    used: int
+    allowed: int
+    remaining: float | None
+    """1 untouched, 0 spent, negative overspent."""
+
+
+def budget(objective: Objective, whole: Tally) -> Budget:
+    """Failures as a count, as a person counts them: the target grants a part of what came in."""
+    granted = (1.0 - objective.target) * whole.total
+    return Budget(
+        used=whole.bad,
+        allowed=math.floor(granted + 1e-9),
+        remaining=1.0 - whole.bad / granted if whole.total else None,
+    )
+
+
+def default_objectives(
+    *, window_s: float, latency_threshold_s: float, latency_target: float, availability_target: float
+) -> tuple[Objective, ...]:
+    """The objectives of a fresh install: requests succeed, and they are fast."""
+    return (
+        Objective(
+            id="availability",
+            name="Requests succeed",
+            measure="success",
+            target=availability_target,
+            window_s=window_s,
+        ),
+        Objective(
+            id="latency",
+            name=f"Requests finish in under {latency_threshold_s:g} s",
+            measure="duration",
+            target=latency_target,
+            window_s=window_s,
+            threshold_s=latency_threshold_s,
+        ),
+    )

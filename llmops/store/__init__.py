@@ -1,0 +1,22 @@
+"""Questions about what happened: documents of the journal, indexed. One contract, on disk and in memory."""
+
+from llmops.store.contract import Bucket, Checkpoint, Counts, Percentiles, RequestRow, Store
+from llmops.store.errors import StoreUnreadable
+from llmops.store.follow import JournalFollower, Progress
+from llmops.store.memory import MemoryStore
+from llmops.store.sqlite import SqliteStore, open_store
+
+__all__ = [
+    "Bucket",
+    "Checkpoint",
+    "Counts",
+    "JournalFollower",
+    "MemoryStore",
+    "Percentiles",
+    "Progress",
+    "RequestRow",
+    "SqliteStore",
+    "Store",
+    "StoreUnreadable",
+    "open_store",
+]

@@ -1,0 +1,37 @@
+"""Shapes of answers that both stores share: exact percentiles, and time series without holes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from llmops.store.contract import Bucket, Percentiles
+
+
+def percentiles(values: Iterable[float]) -> Percentiles:
+    """Nearest rank: the smallest value that at least this share of all values does not exceed."""
+    ordered = sorted(values)
+    count = len(ordered)
+    if not count:
+        return Percentiles(count=0, p50=None, p95=None, p99=None)
+
+    def at(percent: int) -> float:
+        return ordered[max(0, -(-count * percent // 100) - 1)]
+
+    return Percentiles(count=count, p50=at(50), p95=at(95), p99=at(99))
+
+
+def steps(since: float, until: float, step_s: float) -> int:
+    """How many steps cover the span; ValueError for a step of no length."""
+    if step_s <= 0:
+        raise ValueError("a step of a series is longer than 0 s")
+    return max(0, math.ceil((until - since) / step_s - 1e-9))
+
+
+def filled(found: Mapping[int, Bucket], since: float, step_s: float, count: int) -> list[Bucket]:
+    """Every step in order; those without requests are empty."""
+    return [
+        found.get(index)
+        or Bucket(start=since + index * step_s, requests=0, failed=0, output_tokens=0, max_duration_s=None)
+        for index in range(count)
+    ]

@@ -1,0 +1,177 @@
+"""From a document to the columns that questions need; a value of the wrong type becomes none, never an error."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from llmops.events import Document, RequestEvent
+from llmops.events.names import name_of, seconds_of
+from llmops.store.contract import RequestRow
+
+REQUEST = RequestEvent.dataset
+_INT64 = 1 << 63
+
+
+class Columns(NamedTuple):
+    """One stored event. Only requests fill the columns between `dataset` and `body`."""
+
+    event_id: str
+    at: float
+    dataset: str
+    request_id: str | None = None
+    user: str | None = None
+    model: str | None = None
+    status_code: int | None = None
+    outcome: str | None = None
+    error_type: str | None = None
+    finish_reason: str | None = None
+    duration_s: float | None = None
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    queue_s: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    eligible: int = 0
+    synthetic: int = 0
+    failed: int = 0
+    body: str = "{}"
+
+
+ROW_COLUMNS = (
+    "at, event_id, request_id, user, model, status_code, outcome, error_type, finish_reason, duration_s, ttft_s, "
+    "tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic"
+)
+"""What `request_row` takes, in its order."""
+
+_NAMES: Mapping[str, str] = {
+    attribute: name_of(RequestEvent, attribute)
+    for attribute in [
+        "request_id",
+        "user_id",
+        "user_hash",
+        "response_model",
+        "request_model",
+        "status_code",
+        "outcome",
+        "error_type",
+        "finish_reasons",
+        "duration_s",
+        "ttft_s",
+        "tpot_s",
+        "queue_s",
+        "input_tokens",
+        "output_tokens",
+        "slo_eligible",
+        "synthetic",
+    ]
+}
+
+
+def identity(document: Any) -> tuple[str, float] | None:
+    """`event.id` and `@timestamp` in Unix seconds; None for what is no event."""
+    if not isinstance(document, dict):
+        return None
+    event_id, at = document.get("event.id"), document.get("@timestamp")
+    if not isinstance(event_id, str) or not event_id or not isinstance(at, str):
+        return None
+    try:
+        return _clean(event_id), seconds_of(at)
+    except (ValueError, OverflowError):
+        return None
+
+
+def columns_of(document: Document) -> Columns | None:
+    """The columns of a document; None for what is no event."""
+    known = identity(document)
+    if known is None:
+        return None
+    dataset = _text(document.get("event.dataset")) or "unknown"
+    body = json.dumps(document, separators=(",", ":"))
+    if dataset != REQUEST:
+        return Columns(*known, dataset, body=body)
+    get = document.get
+    outcome = _text(get(_NAMES["outcome"])) or "unknown"
+    synthetic = get(_NAMES["synthetic"]) is True
+    eligible = get(_NAMES["slo_eligible"]) is not False and not synthetic
+    return Columns(
+        *known,
+        dataset,
+        _text(get(_NAMES["request_id"])) or known[0],
+        _text(get(_NAMES["user_id"])) or _text(get(_NAMES["user_hash"])),
+        _text(get(_NAMES["response_model"])) or _text(get(_NAMES["request_model"])),
+        _whole(get(_NAMES["status_code"])),
+        outcome,
+        _text(get(_NAMES["error_type"])),
+        _first(get(_NAMES["finish_reasons"])),
+        _real(get(_NAMES["duration_s"])),
+        _real(get(_NAMES["ttft_s"])),
+        _real(get(_NAMES["tpot_s"])),
+        _real(get(_NAMES["queue_s"])),
+        _whole(get(_NAMES["input_tokens"])),
+        _whole(get(_NAMES["output_tokens"])),
+        int(eligible),
+        int(synthetic),
+        int(outcome == "failure"),
+        body,
+    )
+
+
+def request_row(values: tuple[Any, ...]) -> RequestRow:
+    """A row of `ROW_COLUMNS` as the contract shows it."""
+    (at, event_id, request_id, user, model, status_code, outcome, error_type, finish_reason, duration_s) = values[:10]
+    ttft_s, tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic = values[10:]
+    return RequestRow(
+        at=at,
+        event_id=event_id,
+        request_id=request_id,
+        user=user,
+        model=model,
+        status_code=status_code or 0,
+        outcome=outcome,
+        error_type=error_type,
+        finish_reason=finish_reason,
+        duration_s=duration_s or 0.0,
+        ttft_s=ttft_s,
+        tpot_s=tpot_s,
+        queue_s=queue_s,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        eligible=bool(eligible),
+        synthetic=bool(synthetic),
+    )
+
+
+def _clean(text: str) -> str:
+    """Lone surrogates are legal JSON and illegal UTF-8: they become question marks."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _text(value: Any) -> str | None:
+    return _clean(value) if isinstance(value, str) else None
+
+
+def _first(value: Any) -> str | None:
+    return _text(value[0]) if isinstance(value, list) and value else _text(value)
+
+
+def _real(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        value = int(value)
+    return value if -_INT64 <= value < _INT64 else None

@@ -1,0 +1,138 @@
+"""The store without a disk: for tests, for trying the stack, and as the reading of the contract in plain Python."""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
+from llmops.store.answers import filled, percentiles, steps
+from llmops.store.columns import REQUEST, ROW_COLUMNS, Columns, columns_of, request_row
+from llmops.store.contract import Bucket, Checkpoint, Counts, Percentiles, RequestRow
+
+_ROW = [Columns._fields.index(name) for name in ROW_COLUMNS.split(", ")]
+
+
+class MemoryStore:
+    """Everything in lists; forgotten with the process."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, Columns] = {}
+        self._offsets: dict[str, int] = {}
+        self._states: dict[str, str] = {}
+        self._lock = threading.RLock()
+
+    def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
+        rows = [columns for columns in map(columns_of, documents) if columns is not None]
+        with self._lock:
+            before = len(self._events)
+            for row in rows:
+                self._events.setdefault(row.event_id, row)
+            self._offsets.update((mark.first_event_id, mark.offset) for mark in checkpoints)
+            return len(self._events) - before
+
+    def checkpoint(self, first_event_id: str) -> int:
+        return self._offsets.get(first_event_id, 0)
+
+    def counts(self, since: float, until: float, *, slow_s: float) -> Counts:
+        eligible = [row for row in self._of(REQUEST, since, until) if row.eligible]
+        return Counts(
+            total=len(eligible),
+            failed=sum(row.failed for row in eligible),
+            slow=sum((row.duration_s or 0.0) > slow_s for row in eligible),
+        )
+
+    def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
+        return dict(
+            collections.Counter(
+                (row.error_type or "_OTHER") if row.failed else str(row.outcome)
+                for row in self._of(REQUEST, since, until)
+                if row.synthetic <= synthetic
+            )
+        )
+
+    def durations(self, since: float, until: float) -> Percentiles:
+        return percentiles(row.duration_s for row in self._successful(since, until) if row.duration_s is not None)
+
+    def first_token_times(self, since: float, until: float) -> Percentiles:
+        return percentiles(row.ttft_s for row in self._successful(since, until) if row.ttft_s is not None)
+
+    def requests(self, *, limit: int, before: float | None = None, synthetic: bool = True) -> list[RequestRow]:
+        until = math.inf if before is None else before
+        newest = [row for row in self._newest(REQUEST) if row.at < until and row.synthetic <= synthetic]
+        return [request_row(tuple(row[index] for index in _ROW)) for row in newest[: max(0, limit)]]
+
+    def request(self, request_id: str) -> list[Document]:
+        newest = self._newest(REQUEST) if request_id else []
+        exact = [json.loads(row.body) for row in newest if row.request_id == request_id]
+        similar = [json.loads(row.body) for row in newest if row.event_id.startswith(request_id)]
+        return exact or (similar if len(similar) == 1 else [])
+
+    def worst(
+        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+    ) -> list[str]:
+        newest = [row for row in self._newest(REQUEST) if row.eligible and since <= row.at < until]
+        failed = [row for row in newest if row.failed and failures_first]
+        slow = [row for row in newest if (row.duration_s or 0.0) > slow_s and not (row.failed and failures_first)]
+        slow.sort(key=lambda row: -(row.duration_s or 0.0))
+        return [str(row.request_id) for row in (*failed, *slow)][: max(0, limit)]
+
+    def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
+        count = steps(since, until, step_s)
+        rows: dict[int, list[Columns]] = collections.defaultdict(list)
+        for row in self._of(REQUEST, since, until):
+            if not row.synthetic:
+                rows[int((row.at - since) / step_s)].append(row)
+        found = {
+            step: Bucket(
+                start=since + step * step_s,
+                requests=len(there),
+                failed=sum(row.failed for row in there),
+                output_tokens=sum(row.output_tokens or 0 for row in there),
+                max_duration_s=max((row.duration_s for row in there if row.duration_s is not None), default=None),
+            )
+            for step, there in rows.items()
+        }
+        return filled(found, since, step_s, count)
+
+    def samples(self, since: float, until: float) -> list[Document]:
+        ordered = sorted(self._of(SampleEvent.dataset, since, until), key=lambda row: row.at)
+        return [json.loads(row.body) for row in ordered]
+
+    def alerts(self, *, limit: int = 100) -> list[Document]:
+        return [json.loads(row.body) for row in self._newest(AlertEvent.dataset)[: max(0, limit)]]
+
+    def benchmarks(self, *, limit: int = 20) -> list[Document]:
+        return [json.loads(row.body) for row in self._newest(BenchmarkEvent.dataset)[: max(0, limit)]]
+
+    def totals(self) -> dict[str, int]:
+        with self._lock:
+            return dict(collections.Counter(row.dataset for row in self._events.values()))
+
+    def load_state(self, key: str) -> Any:
+        written = self._states.get(key)
+        return None if written is None else json.loads(written)
+
+    def save_state(self, key: str, value: Any) -> None:
+        self._states[key] = json.dumps(value)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+    def _of(self, dataset: str, since: float, until: float) -> Iterator[Columns]:
+        with self._lock:
+            rows = list(self._events.values())
+        return (row for row in rows if row.dataset == dataset and since <= row.at < until)
+
+    def _successful(self, since: float, until: float) -> Iterator[Columns]:
+        return (row for row in self._of(REQUEST, since, until) if row.outcome == "success" and not row.synthetic)
+
+    def _newest(self, dataset: str) -> list[Columns]:
+        """Newest first; of two at the same moment, the one recorded later."""
+        with self._lock:
+            latest_first = [row for row in reversed(self._events.values()) if row.dataset == dataset]
+        return sorted(latest_first, key=lambda row: -row.at)

@@ -1,0 +1,56 @@
+"""The questions, as SQL. Times are Unix seconds; `:since` belongs to the span, `:until` does not."""
+
+from __future__ import annotations
+
+from llmops.store.columns import ROW_COLUMNS
+
+_REQUESTS = "FROM event WHERE dataset = 'llmops.request'"
+_SPAN = "at >= :since AND at < :until"
+
+COUNTS = f"""
+SELECT count(*), coalesce(sum(failed), 0), coalesce(sum(duration_s > :slow_s), 0)
+FROM event INDEXED BY eligible_time
+WHERE eligible = 1 AND {_SPAN}"""  # noqa: S608
+
+OUTCOMES = f"""
+SELECT CASE outcome WHEN 'failure' THEN coalesce(error_type, '_OTHER') ELSE outcome END AS became, count(*)
+FROM event INDEXED BY event_time
+WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic <= :synthetic GROUP BY became"""  # noqa: S608
+
+_SUCCESSFUL = f"""FROM event INDEXED BY event_time
+WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic = 0 AND outcome = 'success'"""
+DURATIONS = f"SELECT duration_s {_SUCCESSFUL} AND duration_s IS NOT NULL"
+FIRST_TOKEN_TIMES = f"SELECT ttft_s {_SUCCESSFUL} AND ttft_s IS NOT NULL"
+
+LATEST = f"""
+SELECT {ROW_COLUMNS} {_REQUESTS} AND at < :before AND synthetic <= :synthetic
+ORDER BY at DESC, seq DESC LIMIT :limit"""
+
+BY_REQUEST_ID = "SELECT body FROM event INDEXED BY request_id WHERE request_id = :id ORDER BY at DESC, seq DESC"
+BY_PREFIX = "SELECT body FROM event WHERE event_id >= :id AND event_id < :end AND request_id IS NOT NULL LIMIT 2"
+
+_ELIGIBLE = f"""FROM event INDEXED BY eligible_time
+WHERE eligible = 1 AND {_SPAN}"""
+FAILED_IDS = f"""
+SELECT request_id {_ELIGIBLE} AND failed = 1 ORDER BY at DESC, seq DESC LIMIT :limit"""
+SLOW_IDS = f"""
+SELECT request_id {_ELIGIBLE} AND failed <= :failed AND duration_s > :slow_s
+ORDER BY duration_s DESC, at DESC, seq DESC LIMIT :limit"""
+
+SERIES = f"""
+SELECT CAST((at - :since) / :step_s AS INTEGER) AS step, count(*), sum(outcome = 'failure'),
+  coalesce(sum(output_tokens), 0), max(duration_s)
+FROM event INDEXED BY event_time
+WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic = 0 GROUP BY step"""  # noqa: S608
+
+OF_SPAN = f"SELECT body FROM event WHERE dataset = :dataset AND {_SPAN} ORDER BY at, seq"  # noqa: S608
+LATEST_OF = "SELECT body FROM event WHERE dataset = :dataset ORDER BY at DESC, seq DESC LIMIT :limit"
+TOTALS = "SELECT dataset, count(*) FROM event INDEXED BY event_time GROUP BY dataset"
+
+SAVE_CHECKPOINT = """
+INSERT INTO journal (first_event_id, offset) VALUES (:first_event_id, :offset)
+ON CONFLICT(first_event_id) DO UPDATE SET offset = excluded.offset"""
+LOAD_CHECKPOINT = "SELECT offset FROM journal WHERE first_event_id = :first_event_id"
+SAVE_STATE = """
+INSERT INTO state (key, value) VALUES (:key, :value) ON CONFLICT(key) DO UPDATE SET value = excluded.value"""
+LOAD_STATE = "SELECT value FROM state WHERE key = :key"

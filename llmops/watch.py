@@ -1,0 +1,85 @@
+"""The program that judges: watches serve and its record, and tells people what changed."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+
+from llmops.alerts.evaluate import MemoryLimits
+from llmops.client import fetch_snapshot
+from llmops.events import Bus
+from llmops.notifiers import Console, Delivery, Notifier, Webhook
+from llmops.recording import open_record
+from llmops.settings import Settings
+from llmops.slo import Guard, default_objectives
+from llmops.store import JournalFollower, Store, StoreUnreadable, open_store
+from llmops.watching.benchmarks import schedule_benchmarks
+from llmops.watching.judging import Judge
+from llmops.watching.lock import AlreadyWatched, WatchLock
+from llmops.watching.looking import Watch
+
+__all__ = ["Watch", "build", "run"]
+
+PROBE_TIMEOUT_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
+    try:
+        lock = WatchLock(settings.state.directory / "watch.lock")
+        store = open_store(settings.state.store)
+    except (AlreadyWatched, StoreUnreadable, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    bus = open_record(settings, "watch")
+    delivery = Delivery(_notifiers(settings))
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+    url = settings.watch.serve_url or settings.serve.url
+    _log.info("watching %s, record in %s", url, settings.state.directory)
+    watch = build(settings, url, store, bus, delivery)
+    benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit)
+    if settings.bench.enabled:
+        benchmarks.start()
+    watch.run(stop, settings.watch.interval_s)
+    benchmarks.stop()
+    bus.close()
+    watch.catch_up()
+    delivery.close()
+    store.close()
+    lock.release()
+    return 0
+
+
+def build(settings: Settings, url: str, store: Store, bus: Bus, delivery: Delivery) -> Watch:
+    """The parts, put together from the dials."""
+    dials = settings.objectives
+    objectives = default_objectives(
+        window_s=dials.window_s,
+        latency_threshold_s=dials.latency_threshold_s,
+        latency_target=dials.latency_target,
+        availability_target=dials.availability_target,
+    )
+    return Watch(
+        store=store,
+        follower=JournalFollower(settings.state.journal, store),
+        bus=bus,
+        probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S),
+        judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
+        delivery=delivery,
+        limits=MemoryLimits(
+            fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
+        ),
+        serve_down_for_s=settings.watch.serve_down_for_s,
+        journal=str(settings.state.journal),
+    )
+
+
+def _notifiers(settings: Settings) -> list[Notifier]:
+    webhook_url = settings.watch.webhook_url
+    return [Console(), *([Webhook(webhook_url)] if webhook_url else [])]

@@ -1,0 +1,54 @@
+"""The self-benchmarks that watch runs: asks first whether users are waiting, keeps what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import Any
+
+from llmops.bench.compare import compare
+from llmops.bench.run import run_benchmark
+from llmops.bench.schedule import Schedule, busy
+from llmops.client import RequestRefused, ServeUnreachable, fetch_snapshot
+from llmops.events import Emit
+from llmops.settings import BenchSettings
+from llmops.store import open_store
+from llmops.store.errors import StoreUnreadable
+
+_log = logging.getLogger(__name__)
+
+
+def schedule_benchmarks(dials: BenchSettings, url: str, store_path: Path, emit: Emit) -> Schedule:
+    """A schedule that was not started yet; its runs happen on a thread of its own."""
+
+    def run() -> bool:
+        try:
+            if busy(fetch_snapshot(url)):
+                return False
+            measured = asyncio.run(
+                run_benchmark(
+                    url,
+                    requests=dials.requests,
+                    concurrency=dials.concurrency,
+                    max_tokens=dials.max_tokens,
+                    trigger="schedule",
+                )
+            )
+        except (ServeUnreachable, RequestRefused) as error:
+            _log.info("no self-benchmark now: %s", error)
+            return False
+        emit(compare(measured, _previous(store_path)))
+        return True
+
+    return Schedule(run, interval_s=dials.interval_s, retry_s=dials.retry_s)
+
+
+def _previous(store_path: Path) -> dict[str, Any] | None:
+    """The run before, through a reader of this thread's own."""
+    try:
+        with contextlib.closing(open_store(store_path, read_only=True)) as store:
+            return next(iter(store.benchmarks(limit=1)), None)
+    except StoreUnreadable:
+        return None

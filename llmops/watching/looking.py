@@ -1,0 +1,190 @@
+"""The loop of `watch`: follow the journals, look at serve, judge the objectives, tell what changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from llmops.alerts import AlertState, Transition, advance
+from llmops.alerts.evaluate import (
+    VRAM_RULE_ID,
+    MemoryLimits,
+    held_objectives,
+    inhibit,
+    is_firing,
+    slo_findings,
+    vram_finding,
+)
+from llmops.alerts.lifecycle import TOLD
+from llmops.alerts.record import states_from, to_event
+from llmops.alerts.rules import Finding
+from llmops.alerts.serving import RULE_ID, observe, serve_finding
+from llmops.client import RequestRefused, ServeUnreachable
+from llmops.events import Bus
+from llmops.events.snapshot import ServeSnapshot
+from llmops.notifiers import Delivery, compose
+from llmops.store import JournalFollower, Store
+from llmops.watching.judging import Judge
+
+Probe: TypeAlias = Callable[[], ServeSnapshot]
+"""What serve says of itself; raises ServeUnreachable or RequestRefused."""
+
+_STATES, _INSTANCE = "alerts", "serve.instance"
+_COMPLAIN_EVERY_S = 30.0
+_log = logging.getLogger(__name__)
+
+
+class Watch:
+    """One look is `tick`; it never raises. A part that fails leaves the alerts that hang on it as they are."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        follower: JournalFollower,
+        bus: Bus,
+        probe: Probe,
+        judge: Judge,
+        delivery: Delivery,
+        limits: MemoryLimits,
+        serve_down_for_s: float,
+        journal: str = "",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._follower = follower
+        self._bus = bus
+        self._probe = probe
+        self._judge = judge
+        self._delivery = delivery
+        self._limits = limits
+        self._serve_down_for_s = serve_down_for_s
+        self._journal = journal
+        self._clock = clock
+        self._states: dict[str, AlertState] | None = None
+        self._saved: dict[str, AlertState] | None = None
+        self._instance_id: str | None = None
+        self._complained: dict[str, float] = {}
+
+    def run(self, stop: threading.Event, interval_s: float) -> None:
+        """Look every `interval_s` until told to stop; without a pause while the journal is still being read."""
+        while not stop.is_set():
+            began = time.monotonic()
+            behind = self.tick()
+            stop.wait(0.0 if behind else max(0.05, interval_s - (time.monotonic() - began)))
+
+    def catch_up(self) -> None:
+        """Take in what is written and not yet recorded, our own last events included; judges nothing."""
+        while self._follow()[0]:
+            pass
+
+    def tick(self) -> bool:
+        """One look. True when there is more of the journal to read at once."""
+        behind, is_current = self._follow()
+        try:
+            if self._restore(is_current):
+                self._judge_all(is_current)
+        except Exception as error:
+            self._complain("this look failed, the next one follows", error)
+        return behind
+
+    def _follow(self) -> tuple[bool, bool]:
+        """Whether there is more to read, and whether the store has everything up to now."""
+        try:
+            behind = self._follower.follow().behind
+        except Exception as error:
+            self._complain("the journal was not read into the store", error)
+            return False, False
+        return behind, not behind
+
+    def _restore(self, is_current: bool) -> bool:
+        """Alerts as they were before a restart: as saved, or as the record implies when that was lost."""
+        if self._states is not None:
+            return True
+        try:
+            saved = self._store.load_state(_STATES)
+            if saved is not None:
+                self._states = {name: AlertState.from_json(state) for name, state in saved.items()}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            _log.warning("the saved alerts cannot be used (%r); the record tells which were active", error)
+        if self._states is None and is_current:
+            self._states = states_from(self._store.alerts(limit=1000))
+        instance_id = self._store.load_state(_INSTANCE)
+        self._instance_id = instance_id if isinstance(instance_id, str) else None
+        return self._states is not None
+
+    def _judge_all(self, is_current: bool) -> None:
+        states = self._states or {}
+        answer = self._ask_serve()
+        now = self._clock()
+        serving = observe(self._instance_id, answer)
+        findings = [
+            serve_finding(serving, down_for_s=self._serve_down_for_s, is_firing=is_firing(states, RULE_ID)),
+            vram_finding(memory_shares(answer), self._limits, is_firing=is_firing(states, VRAM_RULE_ID)),
+            *self._objectives(states, now),
+        ]
+        after, transitions = advance(states, inhibit(findings, states, behind=not is_current), now)
+        self._states = after
+        for transition in transitions:
+            self._tell(transition)
+        if after != self._saved:
+            self._store.save_state(_STATES, {name: state.to_json() for name, state in after.items()})
+            self._saved = after
+        if serving.instance_id != self._instance_id:
+            self._instance_id = serving.instance_id
+            self._store.save_state(_INSTANCE, serving.instance_id)
+
+    def _objectives(self, states: dict[str, AlertState], now: float) -> list[Finding]:
+        try:
+            findings = self._slo_findings(now)
+            if any(finding.active and finding.fingerprint not in states for finding in findings):
+                self._judge.forget()  # an alert begins: what people are told is counted now
+                findings = self._slo_findings(now)
+        except Exception as error:
+            self._complain("the objectives could not be judged", error)
+            return held_objectives(states)
+        return findings
+
+    def _slo_findings(self, now: float) -> list[Finding]:
+        return [
+            finding
+            for verdict in self._judge.verdicts(now)
+            for finding in slo_findings(verdict, self._judge.exemplars(verdict, now))
+        ]
+
+    def _ask_serve(self) -> ServeSnapshot | str:
+        try:
+            return self._probe()
+        except ServeUnreachable as error:
+            return error.reason
+        except RequestRefused as error:
+            return f"{error.status} {error.code}"
+        except Exception as error:
+            self._complain("looking at serve failed", error)
+            return type(error).__name__
+
+    def _tell(self, transition: Transition) -> None:
+        self._bus.emit(to_event(transition))
+        if transition.action in TOLD:
+            self._delivery.tell(compose(transition, journal=self._journal))
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Loudly, but of each thing at most every 30 s. The store may have been rebuilt: every file is read again."""
+        self._follower.forget()
+        now = time.monotonic()
+        if now - self._complained.get(what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
+            self._complained[what] = now
+            _log.error("%s", what, exc_info=error)
+
+
+def memory_shares(answer: ServeSnapshot | str) -> dict[str, float]:
+    """Share of its memory that each GPU uses."""
+    devices = () if isinstance(answer, str) else answer.devices
+    return {
+        device.name: device.memory_used_bytes / device.memory_limit_bytes
+        for device in devices
+        if device.type == "gpu" and device.memory_used_bytes is not None and device.memory_limit_bytes
+    }

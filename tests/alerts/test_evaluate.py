@@ -1,0 +1,110 @@
+"""From numbers to findings."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmops.alerts import AlertState, Finding, advance
+from llmops.alerts.evaluate import (
+    MemoryLimits,
+    held_objectives,
+    inhibit,
+    is_firing,
+    slo_findings,
+    slo_rule_id,
+    vram_finding,
+)
+from llmops.alerts.serving import Serving, serve_finding
+from llmops.slo import Guard, Objective, Tally, Verdict, judge, windows_needed
+
+OBJECTIVE = Objective(
+    id="latency", name="Fast", measure="duration", target=0.99, window_s=30 * 86400.0, threshold_s=3.0
+)
+LIMITS = MemoryLimits()
+NOW = 1_700_000_000.0
+
+
+def verdict(total: int, bad: int) -> Verdict:
+    return judge(OBJECTIVE, {window: Tally(total, bad) for window in windows_needed(OBJECTIVE)}, Guard())
+
+
+def test_a_fast_burn_is_a_page_and_holds_the_ticket() -> None:
+    page, ticket = slo_findings(verdict(1000, 500), ["q1"])
+    assert (page.active, page.severity, page.rule_id) == (True, "page", "slo.latency.page")
+    assert page.exemplars == ("q1",)
+    assert page.slo is not None
+    assert (page.slo.total, page.slo.bad, page.slo.allowed) == (1000, 500, 10)
+    assert page.reason.startswith(
+        "500 of 10 failures of the last 30d used; the budget burns 50.0 times too fast over 6h"
+    )
+    assert (ticket.active, ticket.exemplars) == (None, ())
+    assert "a page for this objective is active" in ticket.reason
+
+
+def test_a_slow_burn_is_a_ticket() -> None:
+    page, ticket = slo_findings(verdict(1000, 20), ["q1"])
+    assert (page.active, page.exemplars, ticket.active) == (False, (), True)
+
+
+def test_calm_and_silence_say_so() -> None:
+    assert slo_findings(verdict(1400, 3))[0].reason == "3 of 14 failures of the last 30d used"
+    silent = slo_findings(verdict(0, 0))[0]
+    assert (silent.active, silent.reason) == (None, "no requests to judge")
+
+
+@pytest.mark.parametrize(
+    ("value", "is_firing", "active"),
+    [(0.79, False, False), (0.80, False, True), (0.79, True, True), (0.75, True, True), (0.74, True, False)],
+)
+def test_device_memory_fires_above_one_limit_and_clears_below_another(
+    value: float, is_firing: bool, active: bool
+) -> None:
+    found = vram_finding({"card": value, "other": 0.1}, LIMITS, is_firing=is_firing)
+    assert (found.active, found.value, found.for_s, found.keep_s) == (active, value, 120.0, 300.0)
+    assert "card" in found.reason
+
+
+def test_without_a_sample_device_memory_is_not_known() -> None:
+    found = vram_finding({}, LIMITS, is_firing=True)
+    assert (found.active, found.value) == (None, None)
+
+
+def test_device_memory_between_the_limits_neither_fires_nor_flaps() -> None:
+    states: dict[str, AlertState] = {}
+    actions = []
+    for second in range(0, 2000, 10):
+        value = 0.9 if 100 <= second < 500 else 0.78 if second < 1000 else 0.5
+        found = vram_finding({"card": value}, LIMITS, is_firing=is_firing(states, "vram"))
+        states, transitions = advance(states, [found], NOW + second)
+        actions += [(second, transition.action) for transition in transitions]
+    assert actions == [(100, "pending"), (220, "firing"), (1300, "resolved")]
+
+
+def down(active: bool) -> Finding:
+    return serve_finding(Serving("unreachable" if active else "up"), down_for_s=5.0, is_firing=False)
+
+
+def test_while_serve_is_down_objectives_stay_as_they_are() -> None:
+    held = inhibit([down(True), *slo_findings(verdict(1000, 500))], {}, behind=False)
+    assert [finding.active for finding in held] == [True, None, None]
+    assert "serve is down" in held[1].reason
+
+
+def test_a_firing_serve_down_that_is_clearing_still_holds_the_objectives() -> None:
+    states, _ = advance({}, [serve_finding(Serving("crashed"), down_for_s=5.0, is_firing=False)], NOW)
+    assert is_firing(states, "serve_down")
+    held = inhibit([down(False), *slo_findings(verdict(1000, 500))], states, behind=False)
+    assert [finding.active for finding in held] == [False, None, None]
+
+
+def test_while_the_journal_is_being_read_objectives_stay_as_they_are() -> None:
+    findings = [down(False), *slo_findings(verdict(1000, 500))]
+    assert [finding.active for finding in inhibit(findings, {}, behind=True)] == [False, None, None]
+    assert inhibit(findings, {}, behind=False) == findings
+
+
+def test_a_look_that_could_not_count_holds_the_alerts_of_objectives_only() -> None:
+    states, _ = advance({}, [down(True), *slo_findings(verdict(1000, 500))], NOW)
+    assert slo_rule_id("latency", "page") == "slo.latency.page"
+    (held,) = held_objectives(states)
+    assert (held.rule_id, held.active) == ("slo.latency.page", None)

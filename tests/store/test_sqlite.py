@@ -1,0 +1,158 @@
+"""What only the store on disk can get wrong: files, versions, damage, several processes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from llmops.store import Checkpoint, StoreUnreadable, open_store
+from llmops.store.columns import Columns
+from llmops.store.schema import VERSION
+from tests.store.events import request
+
+NOW = 1_700_000_000.0
+
+
+def test_the_file_is_private_and_in_wal_mode(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "llmops.sqlite"
+    store = open_store(path)
+    store.record([request(NOW)])
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert all(file.stat().st_mode & 0o077 == 0 for file in path.parent.iterdir())
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+    store.close()
+
+
+def test_readers_see_what_was_recorded_and_cannot_write(tmp_path: Path) -> None:
+    writer = open_store(tmp_path / "s")
+    reader = open_store(tmp_path / "s", read_only=True)
+    writer.record([request(NOW)])
+    assert reader.totals() == {"llmops.request": 1}
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.record([request(NOW)])
+    writer.close()
+    assert reader.totals() == {"llmops.request": 1}
+    reader.close()
+
+
+def test_a_reader_of_nothing_is_told_how_to_begin(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnreadable, match="start `llmops watch`"):
+        open_store(tmp_path / "s", read_only=True)
+
+
+def test_what_was_recorded_survives_a_restart(tmp_path: Path) -> None:
+    first = open_store(tmp_path / "s")
+    first.record([request(NOW)], [Checkpoint("f", 7)])
+    first.save_state("k", [1])
+    first.close()
+    again = open_store(tmp_path / "s")
+    assert (again.checkpoint("f"), again.load_state("k")) == (7, [1])
+    again.close()
+
+
+@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
+def test_a_file_of_another_version_is_set_aside_with_one_sentence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, version: int
+) -> None:
+    path = tmp_path / "s"
+    first = open_store(path)
+    first.record([request(NOW)], [Checkpoint("f", 7)])
+    first.close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()
+    with pytest.raises(StoreUnreadable, match="layout"):
+        open_store(path, read_only=True)
+    with caplog.at_level(logging.WARNING):
+        again = open_store(path)
+    assert [record.message for record in caplog.records] == [
+        f"{path} has layout {version} and this program reads layout {VERSION}: it is kept as s.old and rebuilt from "
+        "the journal."
+    ]
+    assert (again.totals(), again.checkpoint("f")) == ({}, 0)
+    assert (tmp_path / "s.old").exists()
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a database, but long enough to be looked at" * 100, b"SQLite format 3\0" * 300]
+)
+def test_a_damaged_file_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture, content: bytes) -> None:
+    path = tmp_path / "s"
+    path.write_bytes(content)
+    with pytest.raises(StoreUnreadable):
+        open_store(path, read_only=True)
+    store = open_store(path)
+    assert store.record([request(NOW)]) == 1
+    assert "rebuilt" in caplog.text
+    store.close()
+
+
+def test_damage_found_at_work_starts_a_new_file_that_readers_move_to(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    first = open_store(path)
+    first.record([request(NOW + n) for n in range(3000)])
+    first.close()
+    pages = bytearray(path.read_bytes())
+    pages[3 * 4096 : -20 * 4096] = os.urandom(len(pages) - 23 * 4096)
+    store = open_store(path)  # the first and the last pages are whole
+    reader = open_store(path, read_only=True)
+    path.write_bytes(pages)
+    with pytest.raises(sqlite3.DatabaseError):
+        for _ in range(2):
+            store.record([request(NOW)])
+            store.counts(0, NOW * 2, slow_s=1.0)
+            store.requests(limit=5000)
+    assert store.totals() == {}
+    assert store.record([request(NOW)]) == 1
+    assert reader.totals() == {"llmops.request": 1}
+    reader.close()
+    store.close()
+
+
+def test_an_empty_file_is_a_new_store(tmp_path: Path) -> None:
+    (tmp_path / "s").touch(mode=0o644)
+    store = open_store(tmp_path / "s")
+    assert store.totals() == {}
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600
+    store.close()
+
+
+def test_a_record_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "s")
+    with pytest.raises(sqlite3.Error):
+        store.record([request(NOW)], [Checkpoint("f", 1), Checkpoint("g", None)])  # type: ignore[arg-type]
+    assert (store.totals(), store.checkpoint("f")) == ({}, 0)
+    assert store.record([request(NOW)]) == 1
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("question", "index"),
+    [("COUNTS", "eligible_time"), ("DURATIONS", "event_time"), ("SERIES", "event_time"), ("OUTCOMES", "event_time")],
+)
+def test_questions_over_a_window_are_answered_from_an_index_alone(tmp_path: Path, question: str, index: str) -> None:
+    from llmops.store import queries
+
+    store = open_store(tmp_path / "s")
+    connection = sqlite3.connect(tmp_path / "s")
+    values = {"since": 0, "until": 1, "slow_s": 1, "step_s": 1, "synthetic": 0}
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {getattr(queries, question)}", values).fetchall()
+    assert f"USING COVERING INDEX {index} (" in plan[0][3]
+    connection.close()
+    store.close()
+
+
+def test_the_columns_are_those_of_the_table(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "s")
+    connection = sqlite3.connect(tmp_path / "s")
+    names = [row[1] for row in connection.execute("PRAGMA table_info(event)")]
+    assert names == ["seq", *Columns._fields]
+    connection.close()
+    store.close()

@@ -1,0 +1,129 @@
+"""A watch whose clock, serve and channels belong to the test; its journal, store and bus are real."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from llmops.alerts.evaluate import MemoryLimits
+from llmops.client import ServeUnreachable
+from llmops.events import Bus, Document, Origin
+from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
+from llmops.notifiers import Delivery, Notice
+from llmops.slo import Guard, default_objectives
+from llmops.store import JournalFollower, Store
+from llmops.watching.judging import Judge
+from llmops.watching.looking import Watch
+from tests.alerts.test_serving import snapshot
+from tests.store.events import lines
+
+NOW = 1_700_000_000.0
+ORIGIN = Origin(service_name="watch", service_version="0", instance_id="w", host_name="h", host_id="h", process_id=1)
+
+
+class Journal:
+    """The sink of watch's own events: a file in the folder that it follows."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, documents: object) -> None:
+        with self.path.open("ab") as file:
+            file.write(lines(list(documents)))  # type: ignore[call-overload]
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+
+class Ear:
+    """Remembers what people were told."""
+
+    name = "ear"
+
+    def __init__(self) -> None:
+        self.heard: list[Notice] = []
+
+    def deliver(self, notice: Notice) -> None:
+        self.heard.append(notice)
+
+
+class Bench:
+    """Everything around one watch."""
+
+    def __init__(self, folder: Path, store: Store, *, name: str = "watch") -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.now = NOW
+        self.answer: ServeSnapshot | Exception = snapshot()
+        self.ear = Ear()
+        self.store = store
+        self.bus = Bus(ORIGIN, [Journal(folder / f"{name}.jsonl")])
+        self.delivery = Delivery([self.ear])
+        self.watch = self.build(store)
+
+    def build(self, store: Store) -> Watch:
+        objectives = default_objectives(
+            window_s=30 * 86400.0, latency_threshold_s=3.0, latency_target=0.99, availability_target=0.999
+        )
+        return Watch(
+            store=store,
+            follower=JournalFollower(self.folder, store),
+            bus=self.bus,
+            probe=self.probe,
+            judge=Judge(store, objectives, Guard()),
+            delivery=self.delivery,
+            limits=MemoryLimits(),
+            serve_down_for_s=5.0,
+            journal=str(self.folder),
+            clock=lambda: self.now,
+        )
+
+    def probe(self) -> ServeSnapshot:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def serve_is_gone(self) -> None:
+        self.answer = ServeUnreachable("http://127.0.0.1:1", "nothing listens there")
+
+    def write(self, documents: list[Document]) -> None:
+        with (self.folder / "serve.jsonl").open("ab") as file:
+            file.write(lines(documents))
+
+    def looks(self, seconds: int) -> None:
+        """One look each second."""
+        for _ in range(seconds):
+            self.watch.tick()
+            self.now += 1.0
+
+    def told(self) -> list[str]:
+        """What people heard, as `action rule`, once delivery has settled."""
+        self.delivery.close()
+        told = [f"{notice.action} {notice.rule_id}" for notice in self.ear.heard]
+        self.delivery = Delivery([self.ear])
+        self.watch._delivery = self.delivery
+        return told
+
+    def settle(self, is_settled: Callable[[], bool]) -> None:
+        """Wait for the bus's own thread."""
+        deadline = time.monotonic() + 5
+        while not is_settled() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert is_settled()
+
+    def close(self) -> None:
+        self.bus.close()
+        self.delivery.close()
+        self.store.close()
+
+
+def with_memory(used: float) -> ServeSnapshot:
+    """A serve whose card is filled to this share."""
+    import dataclasses
+
+    card = DeviceSnapshot(
+        id="GPU-0", name="card", type="gpu", memory_used_bytes=int(used * 1000), memory_limit_bytes=1000
+    )
+    ram = DeviceSnapshot(id="system", name="ram", type="system", memory_used_bytes=99, memory_limit_bytes=100)
+    return dataclasses.replace(snapshot(), devices=(card, ram))
