@@ -1,0 +1,52 @@
+"""Where each objective stands: counts from the store, judged as the alerts judge them."""
+
+from __future__ import annotations
+
+from llmops.overview.contract import SloChip
+from llmops.settings import ObjectiveSettings
+from llmops.slo import Guard, Objective, SloState, Tally, Verdict, default_objectives, judge, windows_needed
+from llmops.store.contract import Store
+
+_BURN_ROW = 0
+"""The first row of the burn table: the last hour, with five minutes as its short window."""
+
+
+def chips(store: Store, now: float, settings: ObjectiveSettings) -> tuple[SloChip, ...]:
+    """Availability, then latency. A window without traffic has no data, it is never 100 % good."""
+    guard = Guard(min_bad=settings.min_bad, min_total=settings.min_total)
+    objectives = default_objectives(
+        window_s=settings.window_s,
+        latency_threshold_s=settings.latency_threshold_s,
+        latency_target=settings.latency_target,
+        availability_target=settings.availability_target,
+    )
+    verdicts = [judge(each, tallies(store, each, now, settings.latency_threshold_s), guard) for each in objectives]
+    return tuple(chip(verdict, settings.min_bad) for verdict in verdicts)
+
+
+def tallies(store: Store, objective: Objective, now: float, slow_s: float) -> dict[float, Tally]:
+    """Good and bad in every window that the verdict asks for."""
+    found = {}
+    for window_s in windows_needed(objective):
+        counts = store.counts(now - window_s, now + 1.0, slow_s=slow_s)
+        found[window_s] = Tally(counts.total, counts.failed if objective.measure == "success" else counts.slow)
+    return found
+
+
+def chip(verdict: Verdict, min_bad: int) -> SloChip:
+    """The verdict as the screen shows it. Fewer than `min_bad` failures put an objective at risk, no more."""
+    state: SloState = verdict.state
+    if state == "breached" and verdict.whole.bad < min_bad:
+        state = "at_risk"
+    return SloChip(
+        name=verdict.objective.id,
+        target=verdict.objective.target,
+        window_s=verdict.objective.window_s,
+        total=verdict.whole.total,
+        bad=verdict.whole.bad,
+        allowed_bad=verdict.budget.allowed,
+        good_ratio=verdict.good_ratio,
+        budget_remaining=verdict.budget.remaining,
+        burn=verdict.burns[_BURN_ROW].long,
+        state=state,
+    )

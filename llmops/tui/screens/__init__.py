@@ -1,0 +1,1 @@
+"""Whole screens: overview, chat, help, one request."""

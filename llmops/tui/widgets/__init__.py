@@ -1,0 +1,1 @@
+"""Parts of screens; each shows one piece of an Overview and asks nobody."""
