@@ -1,0 +1,1 @@
+"""Measurements of llmops itself: each prints ratios of two things measured in one run."""

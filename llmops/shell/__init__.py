@@ -1,0 +1,1 @@
+"""Verbs that print once and end: chat, status, bench, config."""

@@ -1,0 +1,34 @@
+"""What happened in a demo, printed at its end, and whether all went well."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+
+from llmops.overview import look
+from llmops.settings import Settings
+from llmops.shell.status import as_table, readable_store
+
+
+def print_report(settings: Settings, *, asked: int, unanswered: int) -> int:
+    """0 when every question was answered in time, the record agrees, and no alert fires; else 1."""
+    with readable_store(settings) as store:
+        overview = look(store, settings.serve.url, time.time(), objectives=settings.objectives)
+    print(f"asked {asked} questions, {unanswered} not answered")
+    Console(highlight=False).print(as_table(overview))
+    answered = overview.outcomes.get("success", 0)
+    failed = sum(overview.outcomes.values()) - answered
+    p99_s = overview.latency.p99
+    complaints = {
+        f"{unanswered} questions were not answered": unanswered > 0,
+        f"{asked} questions were asked, but {answered} answers are on record": answered != asked,
+        f"{failed} requests failed": failed > 0,
+        f"P99 is {p99_s} s, over {settings.objectives.latency_threshold_s} s": p99_s is not None
+        and p99_s > settings.objectives.latency_threshold_s,
+        f"alerts fire: {', '.join(alert.name for alert in overview.firing)}": bool(overview.firing),
+        f"the stack is {overview.health}": overview.health != "ok",
+    }
+    wrong = [text for text, holds in complaints.items() if holds]
+    print("all is well" if not wrong else "not well: " + "; ".join(wrong))
+    return 1 if wrong else 0

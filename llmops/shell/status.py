@@ -1,0 +1,81 @@
+"""`llmops status`: one look at everything, for a person or for a script."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from llmops.overview import Overview, exit_code, look, to_json
+from llmops.settings import Settings
+from llmops.store.contract import Percentiles, Store
+from llmops.store.errors import StoreUnreadable
+from llmops.store.sqlite import open_store
+from llmops.untrusted import safe_line
+
+
+def run(settings: Settings, url: str, *, as_json: bool) -> int:
+    """Print it; 0 ok, 1 degraded, 2 neither serve nor record can be read."""
+    with readable_store(settings) as store:
+        overview = look(store, url, time.time(), objectives=settings.objectives)
+    if as_json:
+        print(json.dumps(to_json(overview), indent=2, ensure_ascii=False))
+    else:
+        Console(highlight=False).print(as_table(overview))
+    return exit_code(overview)
+
+
+@contextlib.contextmanager
+def readable_store(settings: Settings) -> Iterator[Store | None]:
+    """The record, read only; None when watch has made none yet."""
+    try:
+        store = open_store(settings.state.store, read_only=True)
+    except StoreUnreadable:
+        yield None
+        return
+    with contextlib.closing(store):
+        yield store
+
+
+def as_table(overview: Overview) -> Table:
+    """The look as rows of name and value."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in _rows(overview):
+        table.add_row(f"[bold]{name}[/]", escape(safe_line(value)))
+    return table
+
+
+def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
+    yield "health", f"{overview.health} ({overview.reason.replace('_', ' ')})"
+    serve = overview.serve
+    if serve is None:
+        yield "serve", overview.serve_error or "unreachable"
+    else:
+        model = serve.model
+        yield "serve", f"{serve.state} on {overview.url}"
+        yield "model", f"{model.id} {model.version[:12]} {model.dtype or ''} {model.quantization or ''}".rstrip()
+        yield "requests", f"{serve.running} running, {serve.waiting} of {serve.waiting_capacity} waiting"
+        yield "pace", f"{serve.output_tokens_per_s:.1f} tokens/s"
+    minutes = overview.window_s / 60
+    yield f"last {minutes:g} min", ", ".join(f"{n} {what}" for what, n in overview.outcomes.items()) or "no requests"
+    yield "latency", _percentiles(overview.latency)
+    yield "first token", _percentiles(overview.first_token)
+    for chip in overview.slo:
+        ratio = "--" if chip.good_ratio is None else f"{100 * chip.good_ratio:.2f} %"
+        spent = f"{chip.bad} of {chip.allowed_bad} failures used"
+        yield f"slo {chip.name}", f"{chip.state}: {ratio} of {chip.total} good, target {100 * chip.target:g} %, {spent}"
+    for alert in overview.alerts:
+        yield f"alert {alert.name}", f"{alert.state} ({alert.severity}): {alert.reason}"
+    if not overview.recorded:
+        yield "record", "none yet: `llmops watch` makes it, `llmops up` runs both"
+
+
+def _percentiles(values: Percentiles) -> str:
+    if values.p50 is None or values.p95 is None or values.p99 is None:
+        return "--"
+    return f"P50 {values.p50:.3f} s, P95 {values.p95:.3f} s, P99 {values.p99:.3f} s over {values.count}"

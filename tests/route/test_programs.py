@@ -1,0 +1,131 @@
+"""Each program as a user starts it: drains, refuses bad dials in one sentence, prints what it says it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from llmops.store.errors import StoreUnreadable
+from tests.route.processes import Box, until
+
+pytestmark = pytest.mark.route
+
+
+def test_sigterm_lets_the_running_finish_refuses_the_new_and_flushes_the_record(tmp_path: Path) -> None:
+    box = Box(tmp_path, engine__echo_tokens_per_s=4)
+    answers: list[httpx.Response] = []
+    with box.program("serve") as serve:
+        box.until_ready()
+        asking = threading.Thread(target=lambda: answers.append(box.chat("a b c d e")))
+        asking.start()
+        until(lambda: httpx.get(f"{box.url}/ops/snapshot").json()["running"] == 1, 10)
+        serve.send_signal(signal.SIGTERM)
+        until(lambda: httpx.get(f"{box.url}/health/ready").status_code == 503, 5)
+        assert box.chat().json()["error"]["code"] == "draining"
+        asking.join()
+        assert serve.wait(10) == 0
+    assert answers[0].json()["choices"][0]["message"]["content"] == "a b c d e"
+    outcomes = [event.get("error.type", "success") for event in box.documents("llmops.request")]
+    assert sorted(outcomes) == ["draining", "success"]
+
+
+def test_chat_answers_once_in_the_shell_and_says_what_it_cost(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    nobody = box.call("chat", "-m", "hello")
+    assert nobody.returncode == 1
+    assert "llmops serve" in nobody.stderr
+    with box.program("serve"):
+        box.until_ready()
+        said = box.call("chat", "-m", "hello \x1b[31mred\x1b[0m world")
+    assert said.returncode == 0
+    assert "\x1b" not in said.stdout
+    assert "world" in said.stdout
+    assert "tokens/s" in said.stderr
+
+
+def test_status_tells_ok_degraded_and_unreadable_apart(tmp_path: Path) -> None:
+    box = Box(tmp_path, watch__interval_s=0.25)
+    nothing = box.call("status", "--json")
+    assert nothing.returncode == 2
+    with box.program("serve"):
+        box.until_ready()
+        with box.program("watch"):
+            box.chat()
+            until(lambda: box.call("status", "--json").returncode == 0, 20)
+            status = json.loads(box.call("status", "--json").stdout)
+            assert status["health"] == "ok"
+            assert box.call("status").returncode == 0
+    assert box.call("status").returncode == 1
+
+
+def test_config_show_says_each_dial_its_value_and_its_origin(tmp_path: Path) -> None:
+    (tmp_path / "llmops.toml").write_text("[admission]\nqueue_size = 7\n")
+    box = Box(tmp_path)
+    shown = json.loads(box.call("config", "show", "--json").stdout)
+    assert shown["admission.queue_size"] == {"value": "7", "from": "llmops.toml"}
+    assert shown["engine.kind"] == {"value": "echo", "from": "LLMOPS_ENGINE__KIND"}
+    assert shown["serve.host"] == {"value": "127.0.0.1", "from": "default"}
+
+
+@pytest.mark.parametrize(
+    ("toml", "sentence"),
+    [
+        ("[serve]\nport = 99999\n", "serve.port in llmops.toml is 99999"),
+        ("[serve]\nprot = 1\n", "serve.prot in llmops.toml is no dial"),
+        ("serve = 3\n", "serve in llmops.toml must be a section"),
+        ("[serve\n", "llmops.toml is not TOML"),
+    ],
+)
+def test_a_bad_dial_is_one_sentence_and_exit_code_2(tmp_path: Path, toml: str, sentence: str) -> None:
+    box = Box(tmp_path)
+    del box.environment["LLMOPS_SERVE__PORT"]
+    (tmp_path / "llmops.toml").write_text(toml)
+    told = box.call("serve")
+    assert told.returncode == 2
+    assert sentence in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_up_gives_up_on_what_cannot_work(tmp_path: Path) -> None:
+    box = Box(tmp_path, engine__kind="transformers", engine__model=str(tmp_path / "nowhere"))
+    told = box.call("up", timeout_s=120)
+    assert told.returncode == 2
+    assert "nowhere" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    with box.program("serve"):
+        box.until_ready()
+        told = box.call("serve")
+    assert told.returncode == 2
+    assert f"port {box.port}" in told.stderr
+
+
+def test_scheduled_benchmarks_run_by_themselves_and_bench_compares_with_the_last(tmp_path: Path) -> None:
+    box = Box(tmp_path, bench__interval_s=1.5, bench__requests=2, bench__max_tokens=4, watch__interval_s=0.25)
+    with box.program("up"):
+        box.until_ready()
+        until(lambda: len(box.documents("llmops.benchmark")) >= 2, 30, lambda: box.log("up"))
+        scheduled = box.documents("llmops.benchmark")
+        assert {event["llmops.benchmark.trigger"] for event in scheduled} == {"schedule"}
+        until(lambda: _benchmarks(box) >= 1, 10)
+        table = box.call("bench")
+        assert table.returncode == 0, table.stderr
+        for word in ("TTFT", "TPOT", "tokens/s", "P50", "P99"):
+            assert word in table.stdout
+    last = max(box.documents("llmops.benchmark"), key=lambda event: str(event["@timestamp"]))
+    assert "llmops.benchmark.baseline.id" in last
+
+
+def _benchmarks(box: Box) -> int:
+    with contextlib.suppress(StoreUnreadable), box.store() as store:
+        return len(store.benchmarks())
+    return 0
