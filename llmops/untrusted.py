@@ -5,6 +5,7 @@ Every character is judged alone, so a sequence that is split over two chunks of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 _REPLACEMENT = "\ufffd"
@@ -45,3 +46,13 @@ def safe_line(text: object, width: int | None = None) -> str:
     """The text on one line, harmless; cut with an ellipsis at `width` characters."""
     line = str(text).translate(_LINE)
     return line if width is None or len(line) <= width else line[: max(0, width - 1)] + "…"
+
+
+# Control characters (C0, DEL, C1), line and paragraph separators, lone surrogates, and the marks that turn the
+# direction of writing: with them a message could move the cursor, forge a line or show what it does not say.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def spelled_out(text: str) -> str:
+    """`text` on one line, with each unsafe character spelled out, as in `\\x1b`; all others stay readable."""
+    return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from llmops.settings.dials import Settings
 
+COMMAND_LINE = "command line"
 _PREFIX = "LLMOPS_"
 _FILE_VARIABLE = "LLMOPS_CONFIG"
 _DEFAULT_FILE = Path("llmops.toml")
@@ -49,7 +50,7 @@ def load(flags: Mapping[str, Any] | None = None) -> Loaded:
     origins: dict[str, str] = {}
     merged: dict[str, dict[str, Any]] = {}
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    for layer, where in (_from_file(), _from_environment(), (_nest(given), "command line")):
+    for layer, where in (_from_file(), _from_environment(), (_nest(given), COMMAND_LINE)):
         for section, values in layer.items():
             if not isinstance(values, dict):
                 raise BadConfiguration(f"{section} in {where} must be a section: write [{section}] above its dials.")
@@ -120,9 +121,10 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     """The first complaint as a sentence: dial, place, what is wrong, what would be right."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][:2])
-    where = origins.get(name, "the configuration")
+    origin = origins.get(name, "the configuration")
+    where = f"on the {origin}" if origin == COMMAND_LINE else f"in {origin}"
     if first["type"] == "extra_forbidden":
         known = set(_names()) if "." in name else set(Settings.model_fields)
-        return f"{name} in {where} is no dial{_closest(name, known)}."
+        return f"{name} {where} is no dial{_closest(name, known)}."
     wrong = first["msg"][0].lower() + first["msg"][1:]
-    return f"{name} in {where} is {first['input']!r}: {wrong}."
+    return f"{name} {where} is {first['input']!r}: {wrong}."

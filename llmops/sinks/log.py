@@ -12,7 +12,7 @@ from loguru import logger
 
 from llmops.events.names import Document
 from llmops.sinks.journal import JournalFile
-from llmops.sinks.plain_text import neutralise
+from llmops.untrusted import spelled_out
 
 if TYPE_CHECKING:
     from loguru import Message, Record
@@ -108,7 +108,7 @@ class HumanLog:
         level = f"{record['level'].name:<8}"
         if self._colour:
             level = f"\x1b[{_COLOURS.get(record['level'].name, '0')}m{level}\x1b[0m"
-        return f"{record['time']:YYYY-MM-DD HH:mm:ss} {level} {neutralise(record['message'])}\n"
+        return f"{record['time']:YYYY-MM-DD HH:mm:ss} {level} {spelled_out(record['message'])}\n"
 
 
 def _traceback(record: Record) -> str:
@@ -116,7 +116,7 @@ def _traceback(record: Record) -> str:
     if exception is None or exception.value is None:
         return ""
     lines = "".join(traceback.format_exception(exception.value)).splitlines()
-    return "".join(f"    {neutralise(line)}\n" for line in lines)
+    return "".join(f"    {spelled_out(line)}\n" for line in lines)
 
 
 class _Relay(logging.Handler):

@@ -18,7 +18,7 @@ from llmops.tui.layout import fit
 from llmops.tui.screens.detail import RequestDetail
 from llmops.tui.screens.frame import Frame
 from llmops.tui.widgets.alerts import AlertsPanel, BenchLine
-from llmops.tui.widgets.chart import LatencyChart, ThroughputChart
+from llmops.tui.widgets.chart import LatencyChart, ThroughputChart, percentiles
 from llmops.tui.widgets.device import DevicePanel
 from llmops.tui.widgets.requests import RequestsTable, what_became
 from llmops.untrusted import safe_line
@@ -101,6 +101,8 @@ class OverviewScreen(Frame):
         else:
             counts = "  ".join(f"{safe_line(name, 20)} {count}" for name, count in sorted(overview.outcomes.items()))
             note = words("requests.outcomes", counts=counts) if counts else ""
+            if counts and not self.query_one("#latency").display:
+                note += "  " + percentiles(overview, words)
         self.query_one("#requests-panel").border_title = Content(f"{title}  {note}".rstrip())
         empty = not overview.requests
         _set_display(self._empty, empty)

@@ -8,6 +8,7 @@ from textual.content import Content
 
 from llmops.overview import Overview
 from llmops.tui.history import pool
+from llmops.tui.language import Words
 from llmops.tui.numbers import fixed, milliseconds
 from llmops.tui.widgets.braille import braille, nice_top
 from llmops.tui.widgets.panel import Panel
@@ -86,11 +87,13 @@ class LatencyChart(Chart):
         words, overview = self.session.words, self.session.overview
         if overview is None:
             return words("chart.latency")
-        latency, first = overview.latency, overview.first_token
-        told = words(
-            "chart.percentiles",
-            p50=fixed(latency.p50, 5, 2),
-            p99=fixed(latency.p99, 5, 2),
-            ttft=milliseconds(first.p50, 5),
-        )
-        return f"{words('chart.latency')}  {told}"
+        first = words("chart.first", ttft=milliseconds(overview.first_token.p50, 5))
+        return f"{words('chart.latency')}  {percentiles(overview, words)}  {first}"
+
+
+def percentiles(overview: Overview, words: Words) -> str:
+    """Exact percentiles of the last minutes, in seconds."""
+    latency = overview.latency
+    return words(
+        "chart.percentiles", p50=fixed(latency.p50, 5, 2), p95=fixed(latency.p95, 5, 2), p99=fixed(latency.p99, 5, 2)
+    )

@@ -1,0 +1,72 @@
+"""Dials: who wins, who is told where a value came from, and what a mistake says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from llmops.settings import BadConfiguration, load
+
+
+@pytest.fixture(autouse=True)
+def an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_flag_beats_the_environment_beats_the_file_beats_the_default(
+    an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (an_empty_folder / "llmops.toml").write_text("[serve]\nport = 1\nhost = '::1'\ndrain_deadline_s = 5\n")
+    monkeypatch.setenv("LLMOPS_SERVE__PORT", "2")
+    monkeypatch.setenv("LLMOPS_SERVE__HOST", "0.0.0.0")
+    loaded = load({"serve.port": 3, "engine.model": None})
+    assert (loaded.settings.serve.port, loaded.settings.serve.host) == (3, "0.0.0.0")
+    assert loaded.settings.serve.drain_deadline_s == 5
+    assert loaded.settings.serve.url == "http://127.0.0.1:3"
+    origins = {name: origin for name, _, origin, _ in loaded.rows()}
+    assert origins["serve.port"] == "command line"
+    assert origins["serve.host"] == "LLMOPS_SERVE__HOST"
+    assert origins["serve.drain_deadline_s"] == "llmops.toml"
+    assert origins["engine.kind"] == "default"
+
+
+def test_every_dial_says_what_it_is() -> None:
+    assert all(text for _, _, _, text in load().rows())
+
+
+def test_a_file_can_be_named_and_must_then_be_there(an_empty_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_CONFIG", str(an_empty_folder / "mine.toml"))
+    with pytest.raises(BadConfiguration, match=r"LLMOPS_CONFIG names .*mine\.toml, which cannot be read"):
+        load()
+    (an_empty_folder / "mine.toml").write_text("[serve]\nport = 7\n")
+    assert load().settings.serve.port == 7
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        (
+            "LLMOPS_SERVE__PROT",
+            "1",
+            "LLMOPS_SERVE__PROT in the environment is no dial: did you mean LLMOPS_SERVE__PORT?",
+        ),
+        ("LLMOPS_SERVE__PORT", "x", "serve.port in LLMOPS_SERVE__PORT is 'x'"),
+        ("LLMOPS_OBJECTIVES__LATENCY_TARGET", "100", "objectives.latency_target in LLMOPS_OBJECTIVES__LATENCY_TARGET"),
+        ("LLMOPS_TUI__KEYS", "{", "The environment cannot be read"),
+    ],
+)
+def test_a_mistake_in_the_environment_is_one_sentence(
+    variable: str, value: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(BadConfiguration) as told:
+        load()
+    assert sentence in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_mistake_in_a_flag_names_the_command_line() -> None:
+    with pytest.raises(BadConfiguration, match=r"engine\.kind on the command line is 'foo'"):
+        load({"engine.kind": "foo"})
