@@ -135,7 +135,8 @@ def end_with_supervisor() -> None:
     """In a child: SIGTERM to ourselves once the supervisor is gone, so that no orphan holds the port or the record."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 4096):  # not sys.stdin: its lock, held here, would stop the interpreter from ending
+            pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="supervisor", daemon=True).start()
