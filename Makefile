@@ -36,8 +36,9 @@ format: $(READY) ## Format, and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(READY) ## Measure: what the record costs, how fast it is indexed
+bench: $(READY) ## Measure: what the record costs, how quickly a full queue says no
 	$(BIN)/python -m benchmarks.overhead
+	$(BIN)/python -m benchmarks.refusals
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import httpx
 from llmops.client import ServeUnreachable, fetch_snapshot
 from llmops.events import RequestEvent
 from llmops.sinks.open import open_bus
+from llmops.up import free_port
 
 _TOKENS = 64
 _QUESTION = "What should I do at CUDA out of memory?"
@@ -92,10 +92,8 @@ def _event(number: int) -> RequestEvent:
 
 def throughput(on: bool, seconds: float, clients: int) -> float:
     """Output tokens a second under a closed loop of `clients`, after a warm-up."""
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
-        sock.close()
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_port()
         dials = {
             "LLMOPS_STATE__DIRECTORY": folder,
             "LLMOPS_SERVE__PORT": str(port),
@@ -105,17 +103,18 @@ def throughput(on: bool, seconds: float, clients: int) -> float:
             **({} if on else _OFF),
         }
         with contextlib.ExitStack() as stack:
-            stack.enter_context(_program("serve", dials))
+            stack.enter_context(program("serve", dials))
             if on:
-                stack.enter_context(_program("watch", dials))
+                stack.enter_context(program("watch", dials))
             url = f"http://127.0.0.1:{port}"
-            _wait(url)
+            wait_until_ready(url)
             asyncio.run(_load(url, 2.0, clients))
             return asyncio.run(_load(url, seconds, clients))
 
 
 @contextlib.contextmanager
-def _program(name: str, dials: Mapping[str, str]) -> Iterator[None]:
+def program(name: str, dials: Mapping[str, str]) -> Iterator[None]:
+    """`llmops NAME` with these dials in its environment, ended with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "llmops", name],
         env={**os.environ, **dials},
@@ -129,7 +128,8 @@ def _program(name: str, dials: Mapping[str, str]) -> Iterator[None]:
         process.wait(30)
 
 
-def _wait(url: str) -> None:
+def wait_until_ready(url: str) -> None:
+    """Return when serve answers; SystemExit after a minute."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with contextlib.suppress(ServeUnreachable):

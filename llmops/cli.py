@@ -86,6 +86,8 @@ def up(
     loaded = _load(flags)
     from llmops import up as program
 
+    if loaded.settings.serve.port == 0:  # chosen here, because watch must know it too
+        flags["serve.port"] = program.free_port()
     environment = program.as_environment(flags)
     raise typer.Exit(program.run(environment, drain_s=loaded.settings.serve.drain_deadline_s))
 
@@ -114,7 +116,7 @@ def chat(
         raise typer.Exit(2)
     from llmops.shell import chat as verb
 
-    text = sys.stdin.read() if message is None else message
+    text = sys.stdin.buffer.read().decode("utf-8", "replace") if message is None else message
     raise typer.Exit(verb.run(_url(loaded), text, max_tokens=max_tokens, temperature=temperature))
 
 

@@ -29,6 +29,7 @@ from llmops.engine.dials import EchoDials, EngineDials
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Emit, Event, SampleEvent
 from llmops.gpu.build import build_sampler
+from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
@@ -44,15 +45,17 @@ _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 def run(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
     try:
+        sampler = build_sampler(settings.gpu.kind)
+        user_key = _user_key(settings.state.directory)
         sock = bind(settings.serve.host, settings.serve.port)
-    except OSError as error:
+    except (OSError, SamplerUnavailable) as error:
         _log.error("%s", error)
         return CANNOT_WORK
     with contextlib.closing(sock):
-        return uvloop.run(_serve(settings, sock))
+        return uvloop.run(_serve(settings, sock, sampler, user_key))
 
 
-async def _serve(settings: Settings, sock: socket.socket) -> int:
+async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user_key: bytes) -> int:
     port = int(sock.getsockname()[1])
     url = settings.serve.model_copy(update={"port": port}).url
     instance_id = new_id()[:12]
@@ -80,8 +83,8 @@ async def _serve(settings: Settings, sock: socket.socket) -> int:
         metrics.observe(event)
         bus.emit(event)
 
-    inference = _inference(settings, station, emit)
-    sampling = _sampling(settings, station, bus)
+    inference = _inference(settings, station, emit, user_key)
+    sampling = _sampling(sampler, settings.gpu.interval_s, station, bus)
     app = create_app(station, inference, metrics, feed, max_body_bytes=settings.serve.max_body_bytes)
     server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s))
     keeper = asyncio.create_task(_keep(station, server, url))
@@ -112,6 +115,10 @@ async def _keep(station: Station, server: Server, url: str) -> int:
         _log.error("%s", error)
         server.finish()
         return CANNOT_WORK
+    except Exception:
+        _log.exception("loading the model failed")
+        server.finish()
+        return 1
     card = station.engine.card
     _log.info("%s is ready on %s after %.1f s", card.id, url, time.monotonic() - started)
     while station.engine.health().state != "dead":
@@ -169,13 +176,13 @@ def _gate(admission: AdmissionSettings, engine: EngineSettings) -> Gate:
     return Gate(max_running=engine.max_running, queue_size=admission.queue_size, buckets=buckets, clock=time.monotonic)
 
 
-def _inference(settings: Settings, station: Station, emit: Emit) -> Inference:
+def _inference(settings: Settings, station: Station, emit: Emit, user_key: bytes) -> Inference:
     return Inference(
         station.engine,
         station.gate,
         emit,
         meter=station.meter,
-        user_key=_user_key(settings.state.directory),
+        user_key=user_key,
         record_user=settings.events.record_user,
         deadline_s=settings.admission.deadline_s,
         default_max_tokens=settings.admission.default_max_tokens,
@@ -183,7 +190,7 @@ def _inference(settings: Settings, station: Station, emit: Emit) -> Inference:
     )
 
 
-def _sampling(settings: Settings, station: Station, bus: Bus) -> SamplingLoop:
+def _sampling(sampler: Sampler, interval_s: float, station: Station, bus: Bus) -> SamplingLoop:
     def decorate(sample: SampleEvent) -> SampleEvent:
         gate = station.gate
         if station.engine.health().state == "starting":
@@ -198,7 +205,7 @@ def _sampling(settings: Settings, station: Station, bus: Bus) -> SamplingLoop:
             torch_reserved_bytes=stats.torch_reserved_bytes,
         )
 
-    loop = SamplingLoop(build_sampler(settings.gpu.kind), bus.emit, settings.gpu.interval_s, decorate)
+    loop = SamplingLoop(sampler, bus.emit, interval_s, decorate)
     station.devices = lambda: tuple(loop.latest)
     return loop
 

@@ -7,6 +7,7 @@ import dataclasses
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ CANNOT_WORK = 2
 _FIRST_BACKOFF_S = 1.0
 _MAX_BACKOFF_S = 30.0
 _HEALTHY_AFTER_S = 60.0
+_WORKS_AFTER_S = 15.0
 _LOOK_EVERY_S = 0.1
 _KILL_AFTER_S = 10.0
 
@@ -37,6 +39,7 @@ class _Child:
     started_at: float = 0.0
     start_at: float = 0.0
     backoff_s: float = _FIRST_BACKOFF_S
+    has_worked: bool = False
 
 
 class Supervisor:
@@ -81,7 +84,9 @@ class Supervisor:
                     self._start(child, now)
                 continue
             code = child.process.poll()
-            if code == CANNOT_WORK:
+            child.has_worked = child.has_worked or now - child.started_at > _WORKS_AFTER_S
+            # What has worked before may work again: a port still held, memory not yet given back.
+            if code == CANNOT_WORK and not child.has_worked:
                 _log.error("%s cannot work as it is set up (it said why above): giving up", child.name)
                 return CANNOT_WORK
             if code is not None:
@@ -148,6 +153,13 @@ def run(environment: Mapping[str, str], *, drain_s: float) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, supervisor.stop)
     return supervisor.run()
+
+
+def free_port() -> int:
+    """A port that was free a moment ago; serve says so in one sentence should another have taken it since."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def as_environment(flags: Mapping[str, object]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import llmops
-from llmops.api.chat import ChatRoute
+from llmops.api.chat import BODY_WITHIN_S, ChatRoute
 from llmops.api.errors import body_of
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import CONTENT_TYPE, Metrics
@@ -26,11 +26,17 @@ CHAT = "/v1/chat/completions"
 
 
 def create_app(
-    station: Station, inference: Inference, metrics: Metrics, feed: LiveFeed, *, max_body_bytes: int
+    station: Station,
+    inference: Inference,
+    metrics: Metrics,
+    feed: LiveFeed,
+    *,
+    max_body_bytes: int,
+    body_within_s: float = BODY_WITHIN_S,
 ) -> ASGIApp:
     """Every route of one serve process. The caller starts and stops what stands behind them."""
     app = FastAPI(title="llmops", version=llmops.__version__, description=llmops.__doc__ or "")
-    chat = ChatRoute(lambda: inference, max_body_bytes=max_body_bytes)
+    chat = ChatRoute(lambda: inference, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
     app.router.routes.append(Route(CHAT, chat, methods=["POST"]))
     _add_models(app, station)
     _add_health(app, station)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -11,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from llmops.api.answer import send_json, send_stream, send_whole
 from llmops.api.correlation import request_id_of, trace_of
-from llmops.api.errors import BodyTooLarge, describe
+from llmops.api.errors import BodyTooLarge, BodyTooSlow, describe
 from llmops.api.leaving import until_client_leaves
 from llmops.api.schema import ChatRequest, parse_chat
 from llmops.engine.contract import Piece
@@ -21,11 +22,19 @@ from llmops.inference.route import Inference
 _log = logging.getLogger(__name__)
 
 
+BODY_WITHIN_S = 30.0
+"""The largest body takes seconds on a slow line; a client that needs longer holds a connection for nothing."""
+_GRACE_S = 10.0
+
+
 class ChatRoute:
     """An ASGI application for this one path. Every request that reaches it emits exactly one event."""
 
-    def __init__(self, inference: Callable[[], Inference], *, max_body_bytes: int) -> None:
+    def __init__(
+        self, inference: Callable[[], Inference], *, max_body_bytes: int, body_within_s: float = BODY_WITHIN_S
+    ) -> None:
         self._inference = inference
+        self._body_within_s = body_within_s
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,19 +43,41 @@ class ChatRoute:
         inference = self._inference()
         exchange = inference.arrive(_arrival(request))
         try:
-            chat = parse_chat(await _read(request, self._max_body_bytes))
+            chat = parse_chat(await self._body(request))
             if chat.user:
                 inference.identify(exchange, chat.user)
             # Admitted or refused in one breath: a refusal never waits behind the others' tasks.
             with inference.admit(exchange, chat.ask()) as admitted:
-                pieces = inference.generate(admitted)
-                await until_client_leaves(receive, _send(send, pieces, exchange, chat))
+                generation = await inference.prepare(admitted)
+                pieces = inference.generate(admitted, generation)
+                # The route has its own deadline; this one is for a client that stops reading its answer.
+                async with asyncio.timeout(inference.deadline_s + _GRACE_S):
+                    await until_client_leaves(receive, _send(send, pieces, exchange, chat))
         except ClientDisconnect:
             pass  # left while sending its body: the event says so
+        except asyncio.CancelledError:
+            # Only the server's own end cancels us: this is the last thing to be done, so it goes no further.
+            exchange.failed("engine_stopped", "The server ended before the answer was out.", 503)
+        except TimeoutError:
+            exchange.failed("timeout", "The client did not take its answer in time.", 504)
         except Exception as error:
             await _refuse(send, exchange, error)
         finally:
             exchange.close()
+
+    async def _body(self, request: Request) -> bytes:
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._body_within_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > self._max_body_bytes:
+                        raise BodyTooLarge(f"The body is larger than {self._max_body_bytes} bytes: send less.", None)
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"The body did not arrive within {self._body_within_s:g} s: send it again.", None
+            ) from None
+        return bytes(body)
 
 
 async def _send(send: Send, pieces: AsyncGenerator[Piece, None], exchange: Exchange, chat: ChatRequest) -> None:
@@ -72,15 +103,6 @@ def _arrival(request: Request) -> Arrival:
         span_id=span_id,
         synthetic=headers.get("x-llmops-synthetic") == "1",
     )
-
-
-async def _read(request: Request, limit_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit_bytes:
-            raise BodyTooLarge(f"The body is larger than {limit_bytes} bytes: send less.", None)
-    return bytes(body)
 
 
 async def _refuse(send: Send, exchange: Exchange, error: Exception) -> None:

@@ -14,6 +14,7 @@ STATUS: dict[str, tuple[int, str, str]] = {
     "model_not_found": (404, "invalid_request_error", "model_not_found"),
     "not_found": (404, "invalid_request_error", "not_found"),
     "method_not_allowed": (405, "invalid_request_error", "method_not_allowed"),
+    "body_timeout": (408, "invalid_request_error", "request_timeout"),
     "too_large": (413, "invalid_request_error", "request_too_large"),
     "rate_limited": (429, "rate_limit_error", "rate_limit_exceeded"),
     "queue_full": (503, "server_error", "queue_full"),
@@ -31,6 +32,12 @@ class BodyTooLarge(InvalidRequest):
     """The body is larger than the server reads."""
 
     slug = "too_large"
+
+
+class BodyTooSlow(InvalidRequest):
+    """The body did not arrive in time."""
+
+    slug = "body_timeout"
 
 
 def body_of(slug: str, message: str, field: str | None = None) -> dict[str, Any]:

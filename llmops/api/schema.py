@@ -15,6 +15,8 @@ from llmops.inference.exchange import Ask
 _log = logging.getLogger(__name__)
 
 MAX_SEED = 2**63 - 1
+MAX_NAME = 256
+"""Characters of a model's or a user's name: both are written into the record."""
 
 
 class TextPart(BaseModel):
@@ -48,7 +50,7 @@ class ChatRequest(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    model: str | None = None
+    model: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -58,7 +60,7 @@ class ChatRequest(BaseModel):
     top_k: Annotated[int, Field(ge=1)] | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED)] | None = None
-    user: str | None = None
+    user: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     n: int | None = None
     logprobs: bool | None = None
     tools: list[Any] | None = None
@@ -112,18 +114,43 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise _first_complaint(error) from None
 
 
+_OWN_WORDS = {
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "string_too_long": "must be at most {max_length} characters long",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be {le} or less",
+    "missing": "is missing: give it",
+}
+
+
 def _first_complaint(error: ValidationError) -> InvalidRequest:
-    # A union (text or parts) complains once for each member: the deepest path is the one that was meant.
-    complaint = max(error.errors(), key=lambda each: len(each["loc"]))
-    field = ".".join(str(part) for part in complaint["loc"] if not str(part).startswith(("list[", "str"))) or None
-    if complaint["type"] == "json_invalid":
+    # A union (one text or several) complains once for each member: the deepest is the one that was meant, and
+    # that a list is too long says more than that it is no text.
+    complaint = max(error.errors(), key=lambda each: (each["type"] in _OWN_WORDS, len(each["loc"])))
+    # pydantic puts the name of the union's member into the path; the client never wrote it.
+    path = [str(part) for part in complaint["loc"]]
+    field = ".".join(part for part in path if not part.startswith(("list[", "str", "constrained-str"))) or None
+    kind = complaint["type"]
+    if kind == "json_invalid":
         return InvalidRequest(f"The body is not JSON: {complaint['msg'].removeprefix('Invalid JSON: ')}.", None)
-    if complaint["type"] == "value_error":
+    if kind == "value_error":
         message = str(complaint["ctx"]["error"])
         return InvalidRequest(f"{message}.", message.split(" ", 1)[0])
-    if complaint["type"] == "missing":
-        return InvalidRequest(f"{field} is missing: give it.", field)
-    wrong = complaint["msg"][0].lower() + complaint["msg"][1:]
-    got = json.dumps(complaint["input"], ensure_ascii=False, default=str)
-    shown = got if len(got) <= 60 else got[:57] + "..."
-    return InvalidRequest(f"{field} is {shown}: {wrong}.", field)
+    subject = field or "The body"
+    if kind == "missing":
+        return InvalidRequest(f"{subject} {_OWN_WORDS[kind]}.", field)
+    shown = _shown(complaint["input"])
+    if kind in _OWN_WORDS:
+        return InvalidRequest(f"{subject} is {shown}: it {_OWN_WORDS[kind].format(**complaint['ctx'])}.", field)
+    return InvalidRequest(f"{subject} is {shown}: {complaint['msg'][0].lower()}{complaint['msg'][1:]}.", field)
+
+
+def _shown(value: object) -> str:
+    """Numbers as they are; text only by its kind, because this sentence is recorded and prompts must not be."""
+    if value is None or isinstance(value, bool | int | float):
+        return json.dumps(value)[:40]
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return "an object" if isinstance(value, dict) else "text"

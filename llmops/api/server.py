@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 _log = logging.getLogger(__name__)
+BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
@@ -27,25 +28,32 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                backlog=2048,
+                backlog=BACKLOG,
                 timeout_graceful_shutdown=2,
             )
         )
         self._drain = drain
         self._draining: asyncio.Task[None] | None = None
+        self._was_told = False
         self._serving_loop: asyncio.AbstractEventLoop | None = None
 
     async def run_on(self, sock: socket.socket) -> None:
-        """Serve this bound socket until drained."""
+        """Serve this listening socket until drained."""
         self._serving_loop = asyncio.get_running_loop()
         await self.serve(sockets=[sock])
+        # What did not end in time still has its event to emit.
+        left = tuple(self.server_state.tasks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by the signal. uvicorn would stop listening at once; we answer 503 until the last answer is out."""
         loop = self._serving_loop
-        if self._draining is not None or loop is None:
+        if self._was_told or loop is None:
             self.should_exit = self.force_exit = True
             return
+        self._was_told = True
         loop.call_soon_threadsafe(self.finish)
 
     def finish(self) -> None:
@@ -62,12 +70,13 @@ class Server(uvicorn.Server):
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound TCP socket; port 0 takes a free one. Raises OSError with one sentence."""
+    """A listening TCP socket; port 0 takes a free one. Raises OSError with one sentence."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen(BACKLOG)  # at once: two sockets may bind the same port as long as neither listens
     except OSError as error:
         sock.close()
         reason = error.strerror or str(error)

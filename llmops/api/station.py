@@ -57,7 +57,7 @@ class Station:
             requests_by_outcome=dict(self.outcomes),
             refusals_by_slug=dict(self.refusals),
             kv_cache_utilization=None if loading else self.engine.stats().kv_cache_utilization,
-            events_dropped=self.bus.dropped,
+            events_dropped=self.bus.lost,
             devices=tuple(_device(sample) for sample in self.devices()),
             environment=self.environment,
         )

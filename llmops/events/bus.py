@@ -69,6 +69,11 @@ class Bus:
         if not self._wake.is_set():  # the thread clears it before it looks, so a set one is still ahead of its look
             self._wake.set()
 
+    @property
+    def lost(self) -> int:
+        """Events that are nowhere: dropped here, not written, or given up by a sink that counts its own losses."""
+        return self.dropped + self.failed_writes + sum(getattr(sink, "lost", 0) for sink in self._sinks)
+
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is waiting and close the sinks; True when all of it was written in time."""
         self._closing = True

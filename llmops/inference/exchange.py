@@ -11,6 +11,10 @@ from llmops.engine.contract import FinishReason, Message, Piece, Sampling
 from llmops.engine.repetition import repetition_ratio
 from llmops.events import Emit, RequestEvent
 
+_MESSAGE_CHARACTERS = 1_000
+_STACK_CHARACTERS = 16_000
+"""An event stays far below what a log shipper takes for one line."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
@@ -80,7 +84,10 @@ class Exchange:
     def failed(self, slug: str, message: str, status: int, error: BaseException | None = None) -> None:
         """Note how it failed; 4xx are the client's own and outside the objectives."""
         self._failed = True
-        stack = "".join(traceback.format_exception(error)) if error is not None and slug == "internal" else None
+        message = message[:_MESSAGE_CHARACTERS]
+        stack = None
+        if error is not None and slug == "internal":
+            stack = "".join(traceback.format_exception(error))[-_STACK_CHARACTERS:]
         self.fields.update(error_type=slug, error_message=message, error_stack=stack, status_code=status)
         self.fields["slo_eligible"] = status >= 500 and not self.arrival.synthetic
 

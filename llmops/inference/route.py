@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from llmops.admission.gate import Gate, Ticket
 from llmops.admission.identity import hash_user
 from llmops.admission.refusals import DeadlinePassed, NotReady
-from llmops.engine.contract import Engine, Generation, Piece
+from llmops.engine.contract import Engine, Generation, Message, Piece
 from llmops.events import Emit
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
 from llmops.inference.meter import TokenMeter
+
+_ENCODED_AT_ONCE = 16_384
+"""Characters that are encoded on the event loop, within a few milliseconds; a longer prompt gets a thread."""
+_MOST_CHARACTERS_A_TOKEN = 16
+"""No text has so many characters a token on average: what is longer than this is refused without counting."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,7 +29,7 @@ class Admitted:
 
     exchange: Exchange
     ticket: Ticket
-    generation: Generation
+    ask: Ask
 
     def __enter__(self) -> Admitted:
         return self
@@ -55,7 +60,7 @@ class Inference:
         self._emit = emit
         self._user_key = user_key
         self._record_user = record_user
-        self._deadline_s = deadline_s
+        self.deadline_s = deadline_s
         self._default_max_tokens = default_max_tokens
         self._new_id = new_id
 
@@ -83,36 +88,43 @@ class Inference:
     def admit(self, exchange: Exchange, ask: Ask) -> Admitted:
         """The place is taken before the prompt is encoded, so a refusal costs microseconds.
 
-        Raises Refusal, InvalidRequest or EngineError. Use it in a `with` block: leaving it frees the place.
+        Raises Refusal or InvalidRequest. Use it in a `with` block: leaving it frees the place.
         """
         self._check_ready()
         self._describe(exchange, ask)
+        self._check_size(ask.messages)
         ticket = self.gate.admit(exchange.user)
-        try:
-            exchange.fields["queue_depth"] = ticket.queue_depth
-            prompt_ids = self.engine.encode(ask.messages)
-            exchange.input_tokens = len(prompt_ids)
-            max_tokens = self._fit(len(prompt_ids), ask.max_tokens)
-        except BaseException:
-            ticket.leave()
-            raise
-        generation = Generation(
-            id=exchange.response_id, prompt_ids=prompt_ids, max_tokens=max_tokens, sampling=ask.sampling, stop=ask.stop
-        )
-        return Admitted(exchange, ticket, generation)
+        exchange.fields["queue_depth"] = ticket.queue_depth
+        return Admitted(exchange, ticket, ask)
 
-    async def generate(self, admitted: Admitted) -> AsyncGenerator[Piece, None]:
+    async def prepare(self, admitted: Admitted) -> Generation:
+        """The prompt as token ids, and room for the answer. Raises InvalidRequest or EngineError."""
+        exchange, ask = admitted.exchange, admitted.ask
+        if _characters(ask.messages) > _ENCODED_AT_ONCE:
+            prompt_ids = await asyncio.to_thread(self.engine.encode, ask.messages)
+        else:
+            prompt_ids = self.engine.encode(ask.messages)
+        exchange.input_tokens = len(prompt_ids)
+        return Generation(
+            id=exchange.response_id,
+            prompt_ids=prompt_ids,
+            max_tokens=self._fit(len(prompt_ids), ask.max_tokens),
+            sampling=ask.sampling,
+            stop=ask.stop,
+        )
+
+    async def generate(self, admitted: Admitted, generation: Generation) -> AsyncGenerator[Piece, None]:
         """Wait for the turn, then stream the answer. Closing it early stops the generation on the engine.
 
         Raises DeadlinePassed or EngineError.
         """
         exchange = admitted.exchange
-        deadline = asyncio.get_running_loop().time() + self._deadline_s
+        deadline = asyncio.get_running_loop().time() + self.deadline_s
         try:
             async with asyncio.timeout_at(deadline):
                 await admitted.ticket.turn()
             exchange.begin(time.monotonic())
-            async with aclosing(self.engine.generate(admitted.generation)) as pieces:  # type: ignore[type-var]
+            async with aclosing(self.engine.generate(generation)) as pieces:  # type: ignore[type-var]
                 while True:
                     async with asyncio.timeout_at(deadline):
                         piece = await anext(pieces, None)
@@ -122,9 +134,19 @@ class Inference:
                     self.meter.add(piece.tokens, piece.at)
                     yield piece
         except TimeoutError:
-            raise DeadlinePassed(f"The request took longer than {self._deadline_s:g} s and was stopped.") from None
+            raise DeadlinePassed(f"The request took longer than {self.deadline_s:g} s and was stopped.") from None
         finally:
             self._note_memory(exchange)
+
+    def _check_size(self, messages: Sequence[Message]) -> None:
+        limit = self.engine.card.max_model_len
+        characters = _characters(messages)
+        if characters > limit * _MOST_CHARACTERS_A_TOKEN:
+            raise ContextTooLong(
+                f"The messages are {characters} characters long, far more than the {limit} tokens of this model's "
+                "context hold: shorten messages.",
+                "messages",
+            )
 
     def _describe(self, exchange: Exchange, ask: Ask) -> None:
         card = self.engine.card
@@ -172,3 +194,7 @@ class Inference:
         stats = self.engine.stats()
         exchange.fields["peak_allocated_bytes"] = stats.peak_allocated_bytes
         exchange.fields["peak_reserved_bytes"] = stats.peak_reserved_bytes
+
+
+def _characters(messages: Sequence[Message]) -> int:
+    return sum(len(message.content) for message in messages)

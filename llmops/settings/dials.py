@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 PositiveSeconds = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -32,7 +32,9 @@ def default_state_directory() -> Path:
 class StateSettings(Section):
     """Where things are kept on disk."""
 
-    directory: Path = Field(default_factory=default_state_directory, description="journal, store and run files")
+    directory: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default_factory=default_state_directory, description="journal, store and run files"
+    )
 
     @property
     def journal(self) -> Path:
@@ -119,7 +121,9 @@ class WatchSettings(Section):
 
     serve_url: str | None = Field(None, description="which serve to watch; empty: the [serve] address")
     interval_s: PositiveSeconds = Field(1.0, description="between two looks at journal, serve and objectives")
-    webhook_url: str | None = Field(None, description="alerts are POSTed here as JSON; empty: console only")
+    webhook_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
+        None, description="alerts are POSTed here as JSON; empty: console only"
+    )
     serve_down_for_s: float = Field(5.0, ge=0, description="serve may be unreachable this long before an alert")
 
 

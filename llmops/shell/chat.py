@@ -18,7 +18,9 @@ _TIMEOUT_S = 300.0
 def run(url: str, message: str, *, max_tokens: int | None, temperature: float | None) -> int:
     """Print the answer to stdout and its figures to stderr; 1 when there is none, 130 when interrupted."""
     try:
-        timing = asyncio.run(_ask(url, message, max_tokens, temperature))
+        # Bytes that are no UTF-8 reach us as lone surrogates, which JSON cannot carry.
+        sayable = message.encode("utf-8", "replace").decode()
+        timing = asyncio.run(_ask(url, sayable, max_tokens, temperature))
     except (ServeUnreachable, RequestRefused) as error:
         print(f"llmops chat: {safe_block(str(error))}", file=sys.stderr)
         return 1

@@ -49,6 +49,11 @@ class LoguruSink:
         if self._journal is not None:
             self._journal.tick()
 
+    @property
+    def lost(self) -> int:
+        """Documents that the journal gave up, because its disk stayed full."""
+        return self._journal.lost if self._journal is not None else 0
+
     def close(self) -> None:
         """Everything logged is on disk when this returns."""
         if self._journal is not None:

@@ -78,6 +78,7 @@ async def running(
     deadline_s: float = 30.0,
     drain_s: float = 5.0,
     max_body_bytes: int = 1 << 20,
+    body_within_s: float = 30.0,
     start: bool = True,
 ) -> AsyncIterator[Running]:
     """Start everything, and end it whatever the test did."""
@@ -123,7 +124,7 @@ async def running(
             await asyncio.sleep(0.01)
         await engine.stop()
 
-    app = create_app(station, inference, metrics, feed, max_body_bytes=max_body_bytes)
+    app = create_app(station, inference, metrics, feed, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
     server = Server(app, drain)
     if start:
         await engine.start()

