@@ -15,6 +15,8 @@ from pathlib import Path
 
 from benchmarks.flood import flood
 from benchmarks.overhead import program, wait_until_ready
+from llmops.events import RequestEvent
+from llmops.events.names import name_of
 from llmops.up import free_port
 
 _CLIENTS = 300
@@ -53,7 +55,8 @@ def measure() -> tuple[list[float], list[float]]:
 
 def _durations(journal: Path) -> list[float]:
     lines = [json.loads(line) for path in journal.glob("*.jsonl") for line in path.read_text().splitlines()]
-    return [line["gen_ai.server.request.duration"] for line in lines if line.get("error.type") == "queue_full"]
+    duration = name_of(RequestEvent, "duration_s")
+    return [line[duration] for line in lines if line.get("error.type") == "queue_full"]
 
 
 if __name__ == "__main__":

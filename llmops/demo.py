@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import re
 import signal
-import socket
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
 from llmops.client import RequestRefused, ServeClient, ServeUnreachable, fetch_snapshot
-from llmops.settings import BadConfiguration, Loaded, load
-from llmops.up import Supervisor, as_environment
+from llmops.settings import BadConfiguration, Settings, load
+from llmops.up import Supervisor, as_environment, free_port
 
 _READY_WITHIN_S = 120.0
 _MEAN_PAUSE_S = 2.0
@@ -41,27 +41,50 @@ _QUESTIONS = (
 def run(*, headless: bool, duration: str, engine: str | None) -> int:
     """Until the terminal is left, or headless for so long; 0 when all went well."""
     seconds = parse_duration(duration)
-    with tempfile.TemporaryDirectory(prefix="llmops-demo-") as folder:
-        flags = {
-            "state.directory": folder,
-            "serve.port": _free_port(),
-            "engine.kind": engine,
-            "bench.interval_s": 60.0,
-            "bench.retry_s": 1.0,
-            "serve.drain_deadline_s": 5.0,
-        }
-        loaded = load(flags)
+    mine = load().settings.tui  # keys, language and theme are the person's, not the stack's
+    with tempfile.TemporaryDirectory(prefix="llmops-demo-") as folder, alone(Path(folder)):
+        flags = dials(folder, engine)
+        settings = load(flags).settings.model_copy(update={"tui": mine})
         supervisor = Supervisor(as_environment(flags), drain_s=5.0, log_directory=Path(folder) / "logs")
         supervising = threading.Thread(target=supervisor.run, name="demo-up")
         supervising.start()
         try:
-            if not _wait_until_ready(loaded.settings.serve.url, supervising):
+            if not _wait_until_ready(settings.serve.url, supervising):
                 _explain(Path(folder) / "logs" / "serve.log")
                 return 1
-            return _headless(loaded, seconds) if headless else _with_terminal(loaded)
+            return _headless(settings, seconds) if headless else _with_terminal(settings)
         finally:
             supervisor.stop()
             supervising.join()
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Neither llmops.toml nor the environment counts: somebody's webhook must not ring for a demo."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.upper().startswith("LLMOPS_")}
+    nothing = folder / "llmops.toml"
+    nothing.touch()
+    os.environ["LLMOPS_CONFIG"] = str(nothing)
+    try:
+        yield
+    finally:
+        del os.environ["LLMOPS_CONFIG"]
+        os.environ.update(kept)
+
+
+def dials(folder: str, engine: str | None) -> dict[str, object]:
+    """What differs from the defaults; serve and watch read the same."""
+    port = free_port()
+    return {
+        "state.directory": folder,
+        "serve.host": "127.0.0.1",
+        "serve.port": port,
+        "serve.drain_deadline_s": 5.0,
+        "watch.serve_url": f"http://127.0.0.1:{port}",
+        "engine.kind": engine,
+        "bench.interval_s": 60.0,
+        "bench.retry_s": 1.0,
+    }
 
 
 def parse_duration(text: str) -> float:
@@ -72,18 +95,11 @@ def parse_duration(text: str) -> float:
     return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
-def _free_port() -> int:
-    """A port that was free a moment ago; serve says so in one sentence should another have taken it since."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def _wait_until_ready(url: str, supervising: threading.Thread) -> bool:
     sys.stderr.write("llmops demo: starting serve and watch, loading the model ...\n")
     deadline = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline and supervising.is_alive():
-        with suppress(ServeUnreachable):
+        with contextlib.suppress(ServeUnreachable):
             if fetch_snapshot(url).state == "ready":
                 return True
         time.sleep(0.2)
@@ -92,7 +108,7 @@ def _wait_until_ready(url: str, supervising: threading.Thread) -> bool:
 
 def _explain(log: Path) -> None:
     sys.stderr.write("llmops demo: serve did not become ready. The end of its log:\n")
-    with suppress(OSError):
+    with contextlib.suppress(OSError):
         sys.stderr.write("\n".join(log.read_text(errors="replace").splitlines()[-15:]) + "\n")
 
 
@@ -135,23 +151,23 @@ class Load:
             self.unanswered += 1
 
 
-def _with_terminal(loaded: Loaded) -> int:
+def _with_terminal(settings: Settings) -> int:
     from llmops.tui.app import run as run_terminal
 
-    settings = loaded.settings
     with Load(settings.serve.url, random.Random()):  # noqa: S311
         return run_terminal(url=settings.serve.url, store_path=settings.state.store, settings=settings)
 
 
-def _headless(loaded: Loaded, seconds: float) -> int:
+def _headless(settings: Settings, seconds: float) -> int:
     from llmops.shell.report import print_report
 
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    url = loaded.settings.serve.url
+    url = settings.serve.url
+    started_at = time.time()
     sys.stderr.write(f"llmops demo: ready on {url} (process {os.getpid()}), asking questions for {seconds:g} s ...\n")
     with Load(url, random.Random(1)) as asked:  # noqa: S311
         stop.wait(seconds)
-    time.sleep(2 * loaded.settings.watch.interval_s)  # watch takes in the last events
-    return print_report(loaded.settings, asked=asked.asked, unanswered=asked.unanswered)
+    time.sleep(2 * settings.watch.interval_s)  # watch takes in the last events
+    return print_report(settings, started_at=started_at, asked=asked.asked, unanswered=asked.unanswered)

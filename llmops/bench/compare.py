@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from llmops.events import BenchmarkEvent
@@ -13,6 +13,14 @@ THROUGHPUT_DROP_PCT = 20.0
 """Shared machines vary by some ten per cent between runs; twice that is worth a look."""
 TTFT_RISE_PCT = 50.0
 """A few requests give a coarse median: only a half more is beyond its noise."""
+
+
+_SAME = ("url", "request_model", "quantization", "dtype", "max_tokens", "concurrency", "suite", "name", "version")
+
+
+def baseline_among(current: BenchmarkEvent, runs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first of `runs`, benchmark documents from newest to oldest, that `current` compares with."""
+    return next((run for run in runs if _comparable(current, run)), None)
 
 
 def compare(current: BenchmarkEvent, baseline: Mapping[str, Any] | None) -> BenchmarkEvent:
@@ -36,8 +44,9 @@ def compare(current: BenchmarkEvent, baseline: Mapping[str, Any] | None) -> Benc
 
 
 def _comparable(current: BenchmarkEvent, baseline: Mapping[str, Any]) -> bool:
-    same = ("request_model", "quantization", "dtype", "concurrency", "suite", "name", "version")
-    return all(getattr(current, attribute) == _of(baseline, attribute) for attribute in same)
+    asked = (_of(baseline, "completed") or 0) + (_of(baseline, "failed") or 0)
+    same = all(getattr(current, attribute) == _of(baseline, attribute) for attribute in _SAME)
+    return same and asked == current.completed + current.failed
 
 
 def _of(document: Mapping[str, Any], attribute: str) -> Any:

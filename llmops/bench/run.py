@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import statistics
+import threading
 import time
 import uuid
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmops.client import ChatTiming, RequestRefused, ServeClient, ServeUnreachable, time_chat
 from llmops.events import BenchmarkEvent
@@ -29,34 +32,85 @@ _PROMPTS = (
 )
 
 
-async def run_benchmark(url: str, *, requests: int, concurrency: int, max_tokens: int, trigger: str) -> BenchmarkEvent:
-    """Measure the serve at `url`. Requests that fail are counted, not raised; ServeUnreachable when nobody answers."""
+class GaveWay(Exception):
+    """A run ended early, for users or for the end of its program: what it measured so far says nothing."""
+
+    slug = "gave_way"
+
+
+async def run_benchmark(
+    url: str, *, requests: int, concurrency: int, max_tokens: int, trigger: str, stop: threading.Event | None = None
+) -> BenchmarkEvent:
+    """Measure the serve at `url`. Requests that fail are counted, not raised; ServeUnreachable when nobody answers.
+
+    With `stop` the run looks around before each request, and raises GaveWay once that is set or users wait.
+    """
     at = time.time()
     async with ServeClient(url, synthetic=True, user="llmops-bench") as serve:
         snapshot = await serve.snapshot()
         started = time.monotonic()
-        places = asyncio.Semaphore(concurrency)
-
-        async def ask(number: int) -> ChatTiming | None:
-            async with places:
-                return await _ask(serve, _PROMPTS[number % len(_PROMPTS)], max_tokens)
-
-        timings = await asyncio.gather(*(ask(number) for number in range(requests)))
+        asking = _Asking(serve, concurrency, max_tokens, stop)
+        timings = await asyncio.gather(*(asking.ask(number) for number in range(requests)))
         duration_s = time.monotonic() - started
+    if asking.gave_way:
+        raise GaveWay
     done = [timing for timing in timings if timing is not None]
-    return _event(
-        snapshot, done, requests - len(done), at=at, duration_s=duration_s, concurrency=concurrency, trigger=trigger
+    measured = _event(snapshot, done, requests - len(done), at=at, duration_s=duration_s)
+    return dataclasses.replace(
+        measured, trigger=trigger, concurrency=concurrency, max_tokens=max_tokens, url=_without_secrets(url)
     )
 
 
-async def _ask(serve: ServeClient, prompt: str, max_tokens: int) -> ChatTiming | None:
-    started = time.monotonic()
-    chunks = serve.chat([{"role": "user", "content": prompt}], max_tokens=max_tokens, temperature=0.0, seed=_SEED)
-    try:
-        async with aclosing(chunks):
-            return await time_chat(chunks, started)
-    except (RequestRefused, ServeUnreachable):
-        return None
+class _Asking:
+    """So many requests at once; after it gave way, none is begun."""
+
+    def __init__(self, serve: ServeClient, concurrency: int, max_tokens: int, stop: threading.Event | None) -> None:
+        self.gave_way = False
+        self._serve = serve
+        self._concurrency = concurrency
+        self._max_tokens = max_tokens
+        self._stop = stop
+        self._places = asyncio.Semaphore(concurrency)
+        self._under_way = 0
+
+    async def ask(self, number: int) -> ChatTiming | None:
+        async with self._places:
+            if self._stop is not None and not self.gave_way:
+                self.gave_way = self._stop.is_set() or await self._users_wait()
+            if self.gave_way:
+                return None
+            self._under_way += 1
+            try:
+                return await self._time(_PROMPTS[number % len(_PROMPTS)])
+            finally:
+                self._under_way -= 1
+
+    async def _users_wait(self) -> bool:
+        """Somebody waits, and it is none of our own requests."""
+        before = self._under_way
+        try:
+            seen = await self._serve.snapshot()
+        except (RequestRefused, ServeUnreachable):
+            return True
+        ours = max(before, self._under_way)
+        ours_waiting = max(0, self._concurrency - seen.running_capacity)
+        return seen.waiting > ours_waiting and seen.waiting + seen.running > ours
+
+    async def _time(self, prompt: str) -> ChatTiming | None:
+        started = time.monotonic()
+        asked = [{"role": "user", "content": prompt}]
+        chunks = self._serve.chat(asked, max_tokens=self._max_tokens, temperature=0.0, seed=_SEED)
+        try:
+            async with aclosing(chunks):
+                return await time_chat(chunks, started)
+        except (RequestRefused, ServeUnreachable):
+            return None
+
+
+def _without_secrets(url: str) -> str:
+    """Where serve is, without a name and password that somebody put into the address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
 def _event(
@@ -66,8 +120,6 @@ def _event(
     *,
     at: float,
     duration_s: float,
-    concurrency: int,
-    trigger: str,
 ) -> BenchmarkEvent:
     written = sum(timing.tokens for timing in done)
     read = sum(timing.input_tokens or 0 for timing in done)
@@ -84,8 +136,6 @@ def _event(
     return BenchmarkEvent(
         at=at + duration_s,
         benchmark_id=uuid.uuid4().hex,
-        trigger=trigger,
-        concurrency=concurrency,
         completed=len(done),
         failed=failed,
         duration_s=duration_s,

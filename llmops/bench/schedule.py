@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import threading
 from collections.abc import Callable
 
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -18,10 +19,17 @@ class Schedule:
     """Calls `run` every `interval_s`; when it returns False (users were waiting) again after `retry_s`."""
 
     def __init__(
-        self, run: Callable[[], bool], *, interval_s: float, retry_s: float, first_after_s: float | None = None
+        self,
+        run: Callable[[], bool],
+        *,
+        interval_s: float,
+        retry_s: float,
+        first_after_s: float | None = None,
+        stopping: threading.Event | None = None,
     ) -> None:
         self._run = run
         self._interval_s = interval_s
+        self._stopping = stopping or threading.Event()
         self._retry_s = min(retry_s, interval_s)
         self._first_after_s = interval_s if first_after_s is None else first_after_s
         # A machine that slept runs a missed benchmark once, not once for each that it missed.
@@ -34,7 +42,8 @@ class Schedule:
         self._again_after(self._first_after_s)
 
     def stop(self) -> None:
-        """Run nothing more; a run that is under way ends by itself."""
+        """Run nothing more; a run that is under way sees `stopping` and ends by itself."""
+        self._stopping.set()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 

@@ -213,6 +213,8 @@ class BenchmarkEvent:
     version: str = named("llmops.benchmark.version", default="1")
     trigger: str = named("llmops.benchmark.trigger", default="manual")
     concurrency: int = named("llmops.benchmark.concurrency", "long", default=1)
+    max_tokens: int | None = named("llmops.benchmark.max_tokens", "long")
+    url: str | None = named("llmops.benchmark.url")
     completed: int = named("llmops.benchmark.requests.completed", "long", default=0)
     failed: int = named("llmops.benchmark.requests.failed", "long", default=0)
     duration_s: float = named("llmops.benchmark.duration", "double", default=0.0)

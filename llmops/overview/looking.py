@@ -11,7 +11,7 @@ from llmops.events import Document
 from llmops.events.names import seconds_of
 from llmops.events.snapshot import ServeSnapshot, ServeState
 from llmops.overview.contract import AlertLine, BenchmarkLine, Health, Overview, Reason, SloChip
-from llmops.overview.objectives import chips
+from llmops.overview.objectives import AHEAD_S, chips
 from llmops.overview.reading import alert_lines, benchmark_line, devices_of
 from llmops.settings import ObjectiveSettings
 from llmops.store.contract import Percentiles, RequestRow, Store
@@ -50,11 +50,11 @@ def look(
     """Everything at `now`. Never raises for a serve that is away; `previous` saves asking slow questions again."""
     serve, serve_error = _ask(fetch, url)
     judged = _judge(store, now, objectives, previous)
-    since, until = now - WINDOW_S, now + 1.0
+    since, until = now - WINDOW_S, now + AHEAD_S
     samples = store.samples(now - STALE_AFTER_S, until) if store else []
     requests = tuple(store.requests(limit=limit)) if store else ()
     age_s = _record_age_s(now, samples, requests)
-    health, reason = assess(serve, store is not None, age_s, judged.slo, judged.alerts)
+    health, reason = assess(serve, store is not None, _is_stale(serve, now, age_s), judged.slo, judged.alerts)
     return Overview(
         at=now,
         url=url,
@@ -114,6 +114,13 @@ def _record_age_s(now: float, samples: Sequence[Document], requests: Sequence[Re
     return max(0.0, now - max(moments)) if moments else None
 
 
+def _is_stale(serve: ServeSnapshot | None, now: float, age_s: float | None) -> bool:
+    """Serve writes samples, and nobody takes them in. A serve just started may be ahead of its watch."""
+    if serve is None or not serve.devices or now - serve.started_at <= STALE_AFTER_S:
+        return False
+    return age_s is None or age_s > STALE_AFTER_S
+
+
 _STATES: dict[ServeState, Reason] = {
     "starting": "serve_starting",
     "degraded": "serve_degraded",
@@ -125,14 +132,13 @@ _STATES: dict[ServeState, Reason] = {
 def assess(
     serve: ServeSnapshot | None,
     recorded: bool,
-    record_age_s: float | None,
+    stale: bool,
     slo: tuple[SloChip, ...],
     alerts: tuple[AlertLine, ...],
 ) -> tuple[Health, Reason]:
     """Health, and the one reason that matters most: who is silent first, then who complains."""
     if serve is None:
         return ("degraded", "serve_unreachable") if recorded else ("unreadable", "nothing_readable")
-    stale = record_age_s is not None and record_age_s > STALE_AFTER_S and bool(serve.devices)
     complaints: tuple[tuple[bool, Reason], ...] = (
         (serve.state in _STATES, _STATES.get(serve.state, "all_good")),
         (not recorded, "record_missing"),

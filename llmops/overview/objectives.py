@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from llmops.overview.contract import SloChip
 from llmops.settings import ObjectiveSettings
 from llmops.slo import Guard, Objective, SloState, Tally, Verdict, default_objectives, judge, windows_needed
-from llmops.store.contract import Store
+from llmops.store.contract import Counts, Store
 
+Count: TypeAlias = Callable[[float, float], Counts]
+"""Counts the last so many seconds; a request that took longer than the second number is slow."""
+
+AHEAD_S = 1.0
+"""Clocks of two processes differ a little: what ended a moment from now counts as well."""
 _BURN_ROW = 0
 """The first row of the burn table: the last hour, with five minutes as its short window."""
 
@@ -20,15 +28,20 @@ def chips(store: Store, now: float, settings: ObjectiveSettings) -> tuple[SloChi
         latency_target=settings.latency_target,
         availability_target=settings.availability_target,
     )
-    verdicts = [judge(each, tallies(store, each, now, settings.latency_threshold_s), guard) for each in objectives]
+
+    def count(window_s: float, slow_s: float) -> Counts:
+        return store.counts(now - window_s, now + AHEAD_S, slow_s=slow_s)
+
+    verdicts = [judge(each, tallies(each, settings.latency_threshold_s, count), guard) for each in objectives]
     return tuple(chip(verdict, settings.min_bad) for verdict in verdicts)
 
 
-def tallies(store: Store, objective: Objective, now: float, slow_s: float) -> dict[float, Tally]:
-    """Good and bad in every window that the verdict asks for."""
+def tallies(objective: Objective, slow_s: float, count: Count) -> dict[float, Tally]:
+    """Good and bad in every window that the verdict asks for; `slow_s` where the objective has no threshold."""
+    slow_s = slow_s if objective.threshold_s is None else objective.threshold_s
     found = {}
     for window_s in windows_needed(objective):
-        counts = store.counts(now - window_s, now + 1.0, slow_s=slow_s)
+        counts = count(window_s, slow_s)
         found[window_s] = Tally(counts.total, counts.failed if objective.measure == "success" else counts.slow)
     return found
 

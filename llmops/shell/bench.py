@@ -9,7 +9,7 @@ import sys
 
 from rich.console import Console
 
-from llmops.bench.compare import compare
+from llmops.bench.compare import baseline_among, compare
 from llmops.bench.run import run_benchmark
 from llmops.bench.table import as_table
 from llmops.client import RequestRefused, ServeUnreachable
@@ -24,8 +24,7 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
     """0 when every request was answered, 1 when some failed or nobody answered."""
     dials = settings.bench
     with readable_store(settings) as store:
-        previous = store.benchmarks(limit=1) if store is not None else []
-    baseline = previous[0] if previous else None
+        runs = store.benchmarks(limit=20) if store is not None else []
     try:
         measured = asyncio.run(
             run_benchmark(
@@ -39,6 +38,7 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
     except (ServeUnreachable, RequestRefused) as error:
         print(f"llmops bench: {safe_line(str(error))}", file=sys.stderr)
         return 1
+    baseline = baseline_among(measured, runs)
     result = compare(measured, baseline)
     with contextlib.closing(open_record(settings, "bench")) as bus:
         bus.emit(result)

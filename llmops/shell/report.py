@@ -7,19 +7,22 @@ import time
 from rich.console import Console
 
 from llmops.overview import look
+from llmops.overview.objectives import AHEAD_S
 from llmops.settings import Settings
 from llmops.shell.status import as_table, readable_store
 
 
-def print_report(settings: Settings, *, asked: int, unanswered: int) -> int:
-    """0 when every question was answered in time, the record agrees, and no alert fires; else 1."""
+def print_report(settings: Settings, *, started_at: float, asked: int, unanswered: int) -> int:
+    """0 when every question since `started_at` was answered in time, the record agrees, and no alert fires; else 1."""
+    now = time.time()
     with readable_store(settings) as store:
-        overview = look(store, settings.serve.url, time.time(), objectives=settings.objectives)
+        overview = look(store, settings.serve.url, now, objectives=settings.objectives)
+        outcomes = store.outcomes(started_at, now + AHEAD_S) if store else {}
+        p99_s = store.durations(started_at, now + AHEAD_S).p99 if store else None
     print(f"asked {asked} questions, {unanswered} not answered")
     Console(highlight=False).print(as_table(overview))
-    answered = overview.outcomes.get("success", 0)
-    failed = sum(overview.outcomes.values()) - answered
-    p99_s = overview.latency.p99
+    answered = outcomes.get("success", 0)
+    failed = sum(outcomes.values()) - answered
     complaints = {
         f"{unanswered} questions were not answered": unanswered > 0,
         f"{asked} questions were asked, but {answered} answers are on record": answered != asked,

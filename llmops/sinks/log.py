@@ -68,7 +68,15 @@ def configure_log(level: str, journal: JournalFile | None, stream: TextIO) -> No
     human = HumanLog(stream)
     logger.remove()
     # diagnose would print the values of variables, and with them what users wrote
-    logger.add(human.write, level=level, format="{message}", backtrace=False, diagnose=False, colorize=False)
+    logger.add(
+        human.write,
+        level=level,
+        format="{message}",
+        filter=_is_for_people,
+        backtrace=False,
+        diagnose=False,
+        colorize=False,
+    )
     if journal is not None:
         logger.add(
             lambda message: journal.append(message.record["extra"]["document"]),
@@ -90,6 +98,13 @@ def adopt_loggers(names: Iterable[str] = _ADOPTED) -> None:
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
+
+
+def _is_for_people(record: Record) -> bool:
+    """What the console notifier tells with all that is known of it need not stand in the log as well."""
+    document = record["extra"].get("document", {})
+    told = document.get("event.action") in ("firing", "resolved")
+    return not (told and document.get("event.dataset") == "llmops.alert")
 
 
 class HumanLog:

@@ -54,6 +54,7 @@ _STRINGS: dict[str, tuple[str, str]] = {
     "chart.empty": ("nothing in the last 5 minutes", "最近 5 分钟无数据"),
     "alerts.title": ("Alerts", "告警"),
     "alerts.none": ("No alert is pending or firing.", "没有待定或触发中的告警。"),
+    "alerts.exemplars": ("Open these with Enter in the requests list:", "在请求列表中按 Enter 打开："),
     "alerts.since": ("for {span}", "已 {span}"),
     "alerts.firing": ("FIRING ", "触发中"),
     "alerts.pending": ("pending", "待定  "),

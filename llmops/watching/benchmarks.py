@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmops.bench.compare import compare
-from llmops.bench.run import run_benchmark
+from llmops.bench.compare import baseline_among, compare
+from llmops.bench.run import GaveWay, run_benchmark
 from llmops.bench.schedule import Schedule, busy
 from llmops.client import RequestRefused, ServeUnreachable, fetch_snapshot
 from llmops.events import Emit
@@ -23,6 +25,8 @@ _log = logging.getLogger(__name__)
 def schedule_benchmarks(dials: BenchSettings, url: str, store_path: Path, emit: Emit) -> Schedule:
     """A schedule that was not started yet; its runs happen on a thread of its own."""
 
+    stopping = threading.Event()
+
     def run() -> bool:
         try:
             if busy(fetch_snapshot(url)):
@@ -34,21 +38,26 @@ def schedule_benchmarks(dials: BenchSettings, url: str, store_path: Path, emit: 
                     concurrency=dials.concurrency,
                     max_tokens=dials.max_tokens,
                     trigger="schedule",
+                    stop=stopping,
                 )
             )
         except (ServeUnreachable, RequestRefused) as error:
             _log.info("no self-benchmark now: %s", error)
             return False
-        emit(compare(measured, _previous(store_path)))
+        except GaveWay:
+            return False
+        result = compare(measured, baseline_among(measured, _earlier(store_path)))
+        if not stopping.is_set():
+            emit(result)
         return True
 
-    return Schedule(run, interval_s=dials.interval_s, retry_s=dials.retry_s)
+    return Schedule(run, interval_s=dials.interval_s, retry_s=dials.retry_s, stopping=stopping)
 
 
-def _previous(store_path: Path) -> dict[str, Any] | None:
-    """The run before, through a reader of this thread's own."""
+def _earlier(store_path: Path) -> Sequence[Mapping[str, Any]]:
+    """The runs before, newest first, through a reader of this thread's own."""
     try:
         with contextlib.closing(open_store(store_path, read_only=True)) as store:
-            return next(iter(store.benchmarks(limit=1)), None)
+            return store.benchmarks(limit=20)
     except StoreUnreadable:
-        return None
+        return ()

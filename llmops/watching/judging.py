@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from llmops.alerts.rules import Severity
-from llmops.slo import Guard, Objective, Tally, Verdict, judge, windows_needed
+from llmops.overview.objectives import AHEAD_S, tallies
+from llmops.slo import Guard, Objective, Verdict, judge
 from llmops.store.contract import Counts, Store
 
 LONG_S = 3600.0
 """A window longer than this is counted again only every `LONG_EVERY_S`: that is at most 1/360 of it."""
 LONG_EVERY_S = 10.0
-AHEAD_S = 1.0
-"""Clocks of two processes differ a little: what ended a moment from now counts as well."""
 
 
 class Judge:
@@ -27,18 +27,8 @@ class Judge:
     def verdicts(self, now: float) -> list[Verdict]:
         """The verdict on every objective at `now`."""
         slow_s = next((each.threshold_s for each in self.objectives if each.threshold_s is not None), 0.0)
-        found: dict[tuple[float, float], Counts] = {}
-        verdicts = []
-        for objective in self.objectives:
-            threshold_s = objective.threshold_s if objective.threshold_s is not None else slow_s
-            tallies = {}
-            for window_s in windows_needed(objective):
-                key = (window_s, threshold_s)
-                if key not in found:
-                    found[key] = self._counts(*key, now)
-                tallies[window_s] = _tally(objective, found[key])
-            verdicts.append(judge(objective, tallies, self._guard))
-        return verdicts
+        count = functools.cache(lambda window_s, threshold_s: self._counts(window_s, threshold_s, now))
+        return [judge(each, tallies(each, slow_s, count), self._guard) for each in self.objectives]
 
     def exemplars(self, verdict: Verdict, now: float) -> list[str]:
         """Requests that show what is wrong, from the window whose burn speaks; none while nothing is."""
@@ -62,7 +52,3 @@ class Judge:
         counts = self._store.counts(now - window_s, now + AHEAD_S, slow_s=slow_s)
         self._kept[window_s, slow_s] = (now, counts)
         return counts
-
-
-def _tally(objective: Objective, counts: Counts) -> Tally:
-    return Tally(counts.total, counts.failed if objective.measure == "success" else counts.slow)

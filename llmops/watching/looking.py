@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -181,10 +182,13 @@ class Watch:
 
 
 def memory_shares(answer: ServeSnapshot | str) -> dict[str, float]:
-    """Share of its memory that each GPU uses."""
-    devices = () if isinstance(answer, str) else answer.devices
+    """Share of its memory that each GPU uses, by name; cards of the same name have their id with it."""
+    gpus = [] if isinstance(answer, str) else [device for device in answer.devices if device.type == "gpu"]
+    names = Counter(device.name for device in gpus)
     return {
-        device.name: device.memory_used_bytes / device.memory_limit_bytes
-        for device in devices
-        if device.type == "gpu" and device.memory_used_bytes is not None and device.memory_limit_bytes
+        device.name if names[device.name] == 1 else f"{device.name} ({device.id})": (
+            device.memory_used_bytes / device.memory_limit_bytes
+        )
+        for device in gpus
+        if device.memory_used_bytes is not None and device.memory_limit_bytes
     }

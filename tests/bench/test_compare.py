@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmops.bench.compare import compare
+from llmops.bench.compare import baseline_among, compare
 from llmops.events import BenchmarkEvent
 from llmops.events.names import to_fields
 
@@ -51,10 +51,31 @@ def test_changes_are_in_per_cent_of_the_run_before() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"request_model": "other"}, {"quantization": "nf4"}, {"concurrency": 8}, {"version": "2"}]
+    "values",
+    [
+        {"request_model": "other"},
+        {"quantization": "nf4"},
+        {"concurrency": 8},
+        {"version": "2"},
+        {"max_tokens": 64},
+        {"url": "http://there"},
+        {"completed": 4},
+        {"failed": 1},
+    ],
 )
 def test_a_run_of_another_model_or_load_is_no_baseline(values: dict[str, Any]) -> None:
     assert compare(RUN, _before(**values)) == RUN
+
+
+def test_the_newest_run_that_compares_is_the_baseline() -> None:
+    runs = [_before(max_tokens=64), _before(max_tokens=32, output_tokens_per_s=50.0), _before(max_tokens=32)]
+    assert baseline_among(dataclasses.replace(RUN, max_tokens=32), runs) is runs[1]
+    assert baseline_among(RUN, runs) is None
+
+
+def test_what_failed_counts_as_asked() -> None:
+    run = dataclasses.replace(RUN, completed=8)
+    assert compare(run, _before(completed=7, failed=1)).baseline_id == "before"
 
 
 def test_a_run_in_which_nothing_was_answered_is_a_regression_and_no_yardstick() -> None:

@@ -204,3 +204,14 @@ def test_a_complaint_is_not_repeated_within_half_a_minute(caplog: pytest.LogCapt
     bus.emit(_request(1))
     bus.close()
     assert len(caplog.records) == 1
+
+
+class _Leaky(_Shelf):
+    lost = 3
+
+
+def test_what_is_lost_counts_the_bus_and_what_its_sinks_gave_up() -> None:
+    bus = _bus(_Leaky())
+    bus.close()
+    bus.emit(_request(0))
+    assert (bus.dropped, bus.lost) == (1, 4)

@@ -95,6 +95,28 @@ def test_an_old_record_beside_a_living_serve_is_stale() -> None:
     assert overview.record_age_s == pytest.approx(100)
 
 
+@pytest.mark.parametrize(
+    ("started_before_s", "reason"), [(3600.0, "record_stale"), (16.0, "record_stale"), (5.0, "all_good")]
+)
+def test_a_quiet_serve_whose_samples_nobody_takes_in_is_stale_unless_it_just_started(
+    started_before_s: float, reason: str
+) -> None:
+    store = MemoryStore()
+    store.record([sample_document(NOW - 3600)])
+
+    def quiet(url: str, timeout_s: float) -> ServeSnapshot:
+        return snapshot(started_at=NOW - started_before_s)
+
+    assert look(store, "http://there", NOW, objectives=OBJECTIVES, fetch=quiet).reason == reason
+
+
+def test_a_serve_without_devices_writes_no_samples_to_miss() -> None:
+    def bare(url: str, timeout_s: float) -> ServeSnapshot:
+        return snapshot(devices=())
+
+    assert look(MemoryStore(), "http://there", NOW, objectives=OBJECTIVES, fetch=bare).reason == "all_good"
+
+
 def test_slow_questions_are_asked_again_only_after_a_while() -> None:
     store = busy_store()
     first = seen(store)

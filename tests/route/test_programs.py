@@ -6,6 +6,7 @@ import contextlib
 import json
 import signal
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -97,6 +98,28 @@ def test_up_gives_up_on_what_cannot_work(tmp_path: Path) -> None:
     told = box.call("up", timeout_s=120)
     assert told.returncode == 2
     assert "nowhere" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+def test_up_with_port_0_tells_watch_which_one_it_took(tmp_path: Path) -> None:
+    box = Box(tmp_path, serve__port=0, watch__interval_s=0.25, watch__serve_down_for_s=2)
+    with box.program("up"):
+        until(lambda: "is ready on" in box.log("up"), 30)
+        time.sleep(4)
+        assert ("serve_down", "firing") not in box.alerts()
+
+
+@pytest.mark.parametrize(
+    ("dials", "sentence"),
+    [
+        ({"gpu__kind": "nvml"}, "is the NVIDIA driver installed?"),
+        ({"state__directory": "/proc/nope"}, "/proc/nope"),
+    ],
+)
+def test_what_serve_cannot_start_with_is_one_sentence(tmp_path: Path, dials: dict[str, str], sentence: str) -> None:
+    told = Box(tmp_path, **dials).call("serve")
+    assert told.returncode == 2
+    assert sentence in told.stderr
     assert "Traceback" not in told.stderr
 
 

@@ -70,3 +70,12 @@ def test_a_mistake_in_the_environment_is_one_sentence(
 def test_a_mistake_in_a_flag_names_the_command_line() -> None:
     with pytest.raises(BadConfiguration, match=r"engine\.kind on the command line is 'foo'"):
         load({"engine.kind": "foo"})
+
+
+def test_a_home_in_a_path_is_expanded_and_a_webhook_must_be_a_url(an_empty_folder: Path) -> None:
+    file = an_empty_folder / "llmops.toml"
+    file.write_text('[state]\ndirectory = "~/mine"\n')
+    assert load().settings.state.directory == Path.home() / "mine"
+    file.write_text('[watch]\nwebhook_url = "example.org/hook"\n')
+    with pytest.raises(BadConfiguration, match=r"watch\.webhook_url in llmops\.toml"):
+        load()

@@ -157,3 +157,19 @@ def test_a_broken_log_call_of_a_library_does_not_reach_its_caller(
     logging.getLogger("x").info("%d", "no number")
     assert "Logging error" in capsys.readouterr().err
     assert sys.exc_info() == (None, None, None)
+
+
+def test_an_alert_that_the_console_tells_is_in_the_journal_only() -> None:
+    stream = io.StringIO()
+    configure_log("INFO", None, stream)
+    for action in ("pending", "firing", "resolved"):
+        document = {
+            "event.dataset": "llmops.alert",
+            "event.action": action,
+            "log.level": "warning",
+            "message": f"alert {action}",
+        }
+        LoguruSink().write([document])
+    assert "pending" in stream.getvalue()
+    assert "firing" not in stream.getvalue()
+    assert "resolved" not in stream.getvalue()

@@ -175,7 +175,8 @@ async def test_dialogs_open_and_close() -> None:
         assert app.is_running
         await pilot.press("A")
         assert isinstance(app.screen, AlertsDialog)
-        assert "llmops request request-0001" in text_of(app)
+        assert "Enter in the requests list" in text_of(app)
+        assert "request-0001" in text_of(app)
         await pilot.press("escape", "ctrl+p")
         assert type(app.screen).__name__ == "CommandPalette"
         await pilot.press("escape", "q")

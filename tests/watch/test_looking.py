@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 import time
@@ -166,6 +167,12 @@ def test_only_gpus_that_tell_their_memory_count() -> None:
     assert memory_shares(with_memory(0.5)) == {"card": 0.5}
     assert memory_shares(snapshot()) == {}
     assert memory_shares("silence") == {}
+
+
+def test_the_fuller_of_two_equal_cards_is_told_with_its_id() -> None:
+    full, empty = with_memory(0.9).devices[0], dataclasses.replace(with_memory(0.1).devices[0], id="GPU-1")
+    answer = dataclasses.replace(snapshot(), devices=(full, empty))
+    assert memory_shares(answer) == {"card (GPU-0)": 0.9, "card (GPU-1)": 0.1}
 
 
 class BrokenStore(MemoryStore):

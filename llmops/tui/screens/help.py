@@ -59,6 +59,8 @@ class AlertsDialog(Dialog):
             numbers = f"{fixed(alert.value, 10, 4).strip()} / {fixed(alert.threshold, 10, 4).strip()}"
             lines.append(alert_content(alert, overview.at, words))
             lines.append(Content.styled(f"          {numbers}", "$foreground 60%"))
-            lines += [Content(f"          llmops request {safe_line(request_id)}") for request_id in alert.exemplars]
+            if alert.exemplars:
+                lines.append(Content.styled(f"          {words('alerts.exemplars')}", "$foreground 60%"))
+            lines += [Content(f"          {safe_line(request_id)}") for request_id in alert.exemplars]
             lines.append(Content(""))
         return lines[:-1]
