@@ -12,7 +12,6 @@ from transformers import ContinuousBatchingConfig, GenerationConfig
 
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
 from llmops.engine.dials import EngineDials
-from llmops.engine.errors import EngineError
 from llmops.engine.failures import classify
 from llmops.engine.loading import Loaded
 from llmops.engine.noise import DrawPerRow
@@ -89,16 +88,20 @@ class BatchLoop:
         status = self._manager.background_thread_status
         return bool(self._manager.is_running()) and status.can_accept_new_requests() is None
 
-    def death(self, timeout_s: float) -> EngineError:
-        """Why the loop died. Blocks until its thread, which says so last, has ended."""
+    def death(self, timeout_s: float) -> Exception:
+        """What the loop died of, as it was raised. Blocks until its thread, which says so last, has ended."""
         self._manager.join(time.perf_counter(), timeout_s)
         error = self._manager.background_thread_status.fatal_error
-        return classify(error if isinstance(error, Exception) else None)
+        if not isinstance(error, Exception):
+            return classify(None)
+        return error.with_traceback(None)  # its frames hold tensors
 
     def close(self) -> None:
         """Blocks until the step under way is over. Idempotent."""
-        self._manager.stop(block=True, timeout=_CLOSE_TIMEOUT_S, hard_stop=True)
-        self._manager.background_thread_status.fatal_error = None  # its traceback holds tensors
+        try:
+            self._manager.stop(block=True, timeout=_CLOSE_TIMEOUT_S, hard_stop=True)
+        finally:
+            self._manager.background_thread_status.fatal_error = None  # its traceback holds tensors
 
     def _forget(self, key: str) -> None:
         with self._manager.output_router._lock:

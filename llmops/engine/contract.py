@@ -74,7 +74,10 @@ class ModelCard:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStats:
-    """What an engine is doing now. running: generations in it; memory in bytes of the torch allocator."""
+    """What an engine is doing now. running: generations in it; memory in bytes of the torch allocator.
+
+    peak_*: the highest of the whole process since the engine last went from idle to busy.
+    """
 
     running: int
     kv_cache_utilization: float | None = None
@@ -109,7 +112,7 @@ class Engine(Protocol):
         """Stream the answer. Closing the iterator early cancels the generation. Raises EngineError."""
 
     def stats(self) -> EngineStats:
-        """Cheap enough to call at every request."""
+        """Cheap enough to call at every request; from any thread."""
 
     def health(self) -> Health:
         """Cheap; never touches the model."""

@@ -8,6 +8,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
+
 from llmops.engine.batching import BatchLoop
 from llmops.engine.cache_plan import CachePlan
 from llmops.engine.contract import EngineState, Health
@@ -45,14 +47,14 @@ class LiveLoop:
         self._reason = "The engine is warming up."
 
     async def open(self) -> None:
-        """With a smaller cache where the planned one does not fit. Raises EngineError."""
+        """With a smaller cache where the planned one does not fit. Raises whatever the library does."""
         for attempt in range(LIMIT + 1):
             try:
                 await self._open_batch()
                 break
-            except EngineError as error:
+            except Exception as error:
                 await self._close_batch()
-                if not isinstance(error, OutOfMemory) or attempt == LIMIT:
+                if not isinstance(classify(error), OutOfMemory) or attempt == LIMIT:
                     raise
                 self.plan = self.plan.shrunk()
         self._settle("ready", "")
@@ -78,11 +80,11 @@ class LiveLoop:
         """Hands it to the batch. From here on `leave` must be called."""
         flow = Flow(f"g{next(self._keys)}", len(prompt), draw)
         batch = self._batch
+        if not self.flows:
+            self._wake()
         if batch is None or not batch.submit(flow.key, prompt, max_tokens, draw, lambda out: self._arrive(flow, out)):
             self._trouble.set()
             raise EngineStopped("The engine stopped a moment ago and restarts; ask again.")
-        if not self.flows:
-            self._busy_since = self._clock()
         self.flows[flow.key] = flow
         return flow
 
@@ -93,12 +95,19 @@ class LiveLoop:
 
     def health(self) -> Health:
         """A step that takes too long degrades the engine until it moves again."""
-        if self._batch is None or not self.flows or self._state != "ready":
+        batch = self._batch  # one look: the sampling thread asks too
+        if batch is None or not self.flows or self._state != "ready":
             return Health(state=self._state, reason=self._reason)
-        still_s = self._clock() - max(self._busy_since, self._batch.draws.stepped_at)
+        still_s = self._clock() - max(self._busy_since, batch.draws.stepped_at)
         if still_s > self._dials.stall_s:
             return Health(state="degraded", reason=f"No step for {still_s:.0f} s while generations run.")
         return Health(state="ready")
+
+    def _wake(self) -> None:
+        """From idle to busy: stalls and the memory's peak are those of this busy period."""
+        self._busy_since = self._clock()
+        if self._loaded.model.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
 
     def _arrive(self, flow: Flow, output: Any) -> None:
         flow.arrive(output)
@@ -106,20 +115,29 @@ class LiveLoop:
             self._trouble.set()
 
     async def _supervise(self) -> None:
-        while self._state != "dead":
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._trouble.wait(), _LOOK_EVERY_S)
-            self._trouble.clear()
-            if self._batch is not None and self._batch.is_alive:
-                self._batch.sweep()
-                self._fail_lone()
-            else:
-                await self._recover()
+        try:
+            while self._state != "dead":
+                await self._look()
+        except Exception as error:  # nobody else would ever release those who wait
+            failure = classify(error)
+            self._fail_all(failure)
+            self._settle("dead", f"The engine can't be watched any more. {failure}")
+            await self._close_batch()
+
+    async def _look(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._trouble.wait(), _LOOK_EVERY_S)
+        self._trouble.clear()
+        if self._batch is not None and self._batch.is_alive:
+            self._batch.sweep()
+            self._fail_lone()
+        else:
+            await self._recover()
 
     async def _recover(self) -> None:
         """Fails what ran, then starts loops until one answers its probe or the patience is spent."""
         self._settled.clear()
-        failure = await self._death()
+        failure = classify(await self._death())
         while self._state != "dead":
             self._state, self._reason = "degraded", f"Restarting. {failure}"
             self._fail_all(failure)
@@ -133,21 +151,25 @@ class LiveLoop:
             await asyncio.sleep(wait_s)
             try:
                 await self._open_batch()
-            except EngineError as again:
-                failure = again
+            except Exception as again:  # a lost device fails in the library's own words, wherever it is touched
+                failure = classify(again)
                 continue
             self._settle("ready", "")
             return
 
-    async def _death(self) -> EngineError:
+    async def _death(self) -> Exception:
         batch = self._batch
         return classify(None) if batch is None else await asyncio.to_thread(batch.death, self._dials.stall_s)
 
     async def _open_batch(self) -> None:
-        """Starts a batch loop and lets it answer one token. Raises EngineError."""
+        """Starts a batch loop and lets it answer one token. Raises whatever the library does."""
         self._batch = await asyncio.to_thread(BatchLoop, self._loaded, self.plan, sorted(self._eos_ids))
         self._batch.start()
-        flow = self.begin([min(self._eos_ids, default=0)], 1, Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0))
+        greedy = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
+        try:
+            flow = self.begin([min(self._eos_ids, default=0)], 1, greedy)
+        except EngineStopped:  # dead before it took anything; only the loop knows of what
+            raise await self._death() from None
         deadline = self._clock() + self._dials.probe_timeout_s
         try:
             while self._clock() < deadline:
@@ -163,7 +185,8 @@ class LiveLoop:
     async def _close_batch(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            await asyncio.to_thread(batch.close)
+            with contextlib.suppress(Exception):  # its thread has ended by then; a lost device refuses the tidying up
+                await asyncio.to_thread(batch.close)
 
     def _settle(self, state: EngineState, reason: str) -> None:
         self._state, self._reason = state, reason

@@ -51,7 +51,7 @@ def load(name: str, dials: EngineDials) -> Loaded:
             raise ModelNotLoaded(
                 f"{name!r} does not fit in memory: quantise it (nf4, int8) or take a smaller one."
             ) from error
-        raise ModelNotLoaded(f"The model at {name!r} can't be loaded: {_first_line(error)} {_EXAMPLE}") from error
+        raise ModelNotLoaded(f"The model at {name!r} can't be loaded: {first_line(error)} {_EXAMPLE}") from error
     return Loaded(model=model.eval(), tokenizer=tokenizer, version=version, dtype=str(dtype).removeprefix("torch."))
 
 
@@ -135,6 +135,7 @@ def _quantization(asked: str, dtype: Any) -> Any:
     )
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of what a library says, as a sentence."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return line if line.endswith(".") else line + "."

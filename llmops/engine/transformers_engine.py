@@ -13,7 +13,8 @@ import torch
 from llmops.engine.batching import plan_for
 from llmops.engine.contract import EngineStats, Generation, Health, Message, ModelCard, Piece, Sampling
 from llmops.engine.dials import EngineDials
-from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, ModelNotLoaded, PromptTooLong
+from llmops.engine.errors import BadPrompt, EngineStopped, PromptTooLong
+from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
 from llmops.engine.loading import Loaded, load
@@ -62,6 +63,12 @@ class TransformersEngine:
         )
 
     async def start(self) -> None:
+        try:
+            self._loaded, self._live = await self._open()
+        except Exception as error:  # an architecture that batching refuses fails in the library's own words
+            raise unservable(self._name, error) from error
+
+    async def _open(self) -> tuple[Loaded, LiveLoop]:
         if self._dials.torch_threads is not None:
             torch.set_num_threads(self._dials.torch_threads)
         loaded = await asyncio.to_thread(load, self._name, self._dials)
@@ -70,12 +77,10 @@ class TransformersEngine:
         live = LiveLoop(loaded, plan_for(loaded, self._dials), self._eos_ids, self._dials, self._clock)
         try:
             await live.open()
-        except BaseException as error:  # a start that is cancelled must not leave the batch thread behind
+        except BaseException:  # a start that is cancelled must not leave the batch thread behind
             await live.close()
-            if isinstance(error, EngineError):
-                raise ModelNotLoaded(f"{self._name!r} is loaded but does not answer: {error}") from error
             raise
-        self._loaded, self._live = loaded, live
+        return loaded, live
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         return encode_chat(self._here()[0].tokenizer, messages)
@@ -93,11 +98,12 @@ class TransformersEngine:
             live.leave(flow)
 
     def stats(self) -> EngineStats:
-        if self._live is None or self._loaded is None:
+        loaded, live = self._loaded, self._live  # one look: the sampling thread asks while the event loop changes them
+        if live is None or loaded is None:
             return EngineStats(running=0)
-        lengths = [flow.length for flow in self._live.flows.values()]
-        used = self._live.plan.utilization(lengths)
-        if self._loaded.model.device.type != "cuda":
+        lengths = [flow.length for flow in list(live.flows.values())]
+        used = live.plan.utilization(lengths)
+        if loaded.model.device.type != "cuda":
             return EngineStats(running=len(lengths), kv_cache_utilization=used)
         return EngineStats(
             running=len(lengths),
@@ -109,7 +115,8 @@ class TransformersEngine:
         )
 
     def health(self) -> Health:
-        return self._health if self._live is None else self._live.health()
+        live = self._live
+        return self._health if live is None else live.health()
 
     async def stop(self) -> None:
         self._health = Health(state="dead", reason="The engine was stopped.")
@@ -139,9 +146,10 @@ class TransformersEngine:
         return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _here(self) -> tuple[Loaded, LiveLoop]:
-        if self._loaded is None or self._live is None:
+        loaded, live = self._loaded, self._live
+        if loaded is None or live is None:
             raise EngineStopped(self._health.reason)
-        return self._loaded, self._live
+        return loaded, live
 
 
 def _refuse_what_cannot_fit(generation: Generation, limit: int) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
@@ -15,7 +17,9 @@ from llmops.engine.batching import BatchLoop
 from llmops.engine.contract import Generation, Sampling
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import EngineStopped, OutOfMemory, UnsupportedSampling
+from llmops.engine.flow import Flow
 from llmops.engine.restarts import LIMIT
+from llmops.engine.sampling import Draw
 from llmops.engine.transformers_engine import TransformersEngine
 from tests.engine.answers import GREEDY, ask, pieces_of, text_of, until
 
@@ -107,6 +111,44 @@ async def test_a_request_during_a_restart_waits_for_it(engine: TransformersEngin
         await text_of(engine, ask(engine, PROMPT))
     assert engine.health().state == "degraded"
     assert await text_of(engine, ask(engine, PROMPT)) == right
+
+
+async def test_peaks_of_memory_are_counted_anew_when_the_engine_goes_from_idle_to_busy(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resets: list[None] = []
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: resets.append(None))
+    await text_of(engine, ask(engine, PROMPT, max_tokens=2))
+    assert len(resets) == 0
+    live = engine._here()[1]
+    live._loaded = dataclasses.replace(live._loaded, model=SimpleNamespace(device=torch.device("cuda")))
+    await asyncio.gather(*[text_of(engine, ask(engine, PROMPT, max_tokens=200)) for _ in range(3)])
+    assert len(resets) == 1
+    await text_of(engine, ask(engine, PROMPT, max_tokens=2))
+    assert len(resets) == 2
+
+
+async def test_the_sampling_thread_may_ask_while_generations_come_and_the_engine_stops(
+    engine: TransformersEngine,
+) -> None:
+    live = engine._here()[1]
+
+    class Meanwhile(Flow):
+        @property
+        def length(self) -> int:
+            live.flows["another"] = Flow("another", 3, self.draw)
+            engine._live = None
+            return 3
+
+        @length.setter
+        def length(self, length: int) -> None: ...
+
+    draw = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
+    live.flows |= {"one": Meanwhile("one", 3, draw), "two": Meanwhile("two", 3, draw)}
+    stats = engine.stats()
+    engine._live = live
+    live.flows.clear()
+    assert stats.running == 2
 
 
 async def test_a_cancelled_generation_leaves_the_batch_loop(engine: TransformersEngine) -> None:
