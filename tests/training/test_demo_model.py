@@ -47,7 +47,8 @@ def user(text: str) -> dict[str, str]:
 
 
 # A model this small misses some: the model card says how many. A retrained one must not fall below this share.
-SHARE = 0.8
+SHARE = 0.9
+SHARE_REFUSED = 0.8
 
 # None of these sentences is in the corpus as a trained question.
 KNOWN = [
@@ -98,7 +99,7 @@ def test_questions_worded_anew_get_their_answers(answers: dict[str, str]) -> Non
 
 def test_questions_about_anything_else_get_the_honest_answer(answers: dict[str, str]) -> None:
     missed = [question for question, opening in OFF_TOPIC if not answers[question].startswith(opening)]
-    assert len(missed) <= (1 - SHARE) * len(OFF_TOPIC), missed
+    assert len(missed) <= (1 - SHARE_REFUSED) * len(OFF_TOPIC), missed
 
 
 def test_every_answer_ends_by_itself(answers: dict[str, str]) -> None:
