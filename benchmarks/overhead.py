@@ -1,7 +1,7 @@
 """What the record costs: throughput with events, samples and watch on, over throughput with all of them off.
 
-`python -m benchmarks.overhead [--pairs 5] [--seconds 10] [--clients 8]`. Both arms serve the demo model in a fresh
-process; they alternate, so that a machine that slows down slows both, and the median ratio of the pairs is printed.
+`python -m benchmarks.overhead [--pairs 30] [--seconds 2] [--clients 8]`. Both arms serve the demo model and
+take turns in slices of two seconds, the other arm's processes stopped: a machine that slows down slows both.
 """
 
 from __future__ import annotations
@@ -34,21 +34,18 @@ _OFF = {"LLMOPS_EVENTS__ENABLED": "false", "LLMOPS_GPU__KIND": "none"}
 def main() -> None:
     """Print both figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--pairs", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--clients", type=int, default=8)
     arguments = parser.parse_args()
     print(f"emit on the request path: {1e6 * emit_cost_s():.1f} us at the median of 5,000")
-    ratios = []
-    for pair in range(arguments.pairs):
-        # The order alternates too: what comes second finds a warmer machine.
-        arms = (True, False) if pair % 2 == 0 else (False, True)
-        rate = {on: throughput(on, arguments.seconds, arguments.clients) for on in arms}
-        ratios.append(rate[True] / rate[False])
-        print(
-            f"pair {pair + 1}: {rate[True]:.0f} tokens/s on, {rate[False]:.0f} off, ratio {ratios[-1]:.3f}", flush=True
-        )
-    print(f"median ratio {statistics.median(ratios):.3f}, from {min(ratios):.3f} to {max(ratios):.3f}")
+    measured = list(ratios(arguments.pairs, arguments.seconds, arguments.clients))
+    on, off = (statistics.fmean(rates) for rates in zip(*measured, strict=True))
+    each = sorted(on / off for on, off in measured)
+    print(f"{on:.0f} tokens/s on, {off:.0f} off: ratio of the means {on / off:.3f}")
+    quarter = len(each) // 4
+    middle = f"quartiles {each[quarter]:.3f} and {each[-1 - quarter]:.3f}"
+    print(f"ratio of each pair: median {statistics.median(each):.3f}, {middle}")
 
 
 def emit_cost_s(count: int = 5_000) -> float:
@@ -90,9 +87,11 @@ def _event(number: int) -> RequestEvent:
     )
 
 
-def throughput(on: bool, seconds: float, clients: int) -> float:
-    """Output tokens a second under a closed loop of `clients`, after a warm-up."""
-    with tempfile.TemporaryDirectory() as folder:
+class Arm:
+    """One installation under load; while the other is measured, all of its processes are stopped."""
+
+    def __init__(self, stack: contextlib.ExitStack, *, on: bool) -> None:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         port = free_port()
         dials = {
             "LLMOPS_STATE__DIRECTORY": folder,
@@ -102,18 +101,45 @@ def throughput(on: bool, seconds: float, clients: int) -> float:
             "LLMOPS_BENCH__ENABLED": "false",
             **({} if on else _OFF),
         }
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(program("serve", dials))
-            if on:
-                stack.enter_context(program("watch", dials))
-            url = f"http://127.0.0.1:{port}"
-            wait_until_ready(url)
-            asyncio.run(_load(url, 2.0, clients))
-            return asyncio.run(_load(url, seconds, clients))
+        self.url = f"http://127.0.0.1:{port}"
+        names = ("serve", "watch") if on else ("serve",)
+        self._processes = [stack.enter_context(program(name, dials)) for name in names]
+        wait_until_ready(self.url)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let it run, and stop it again."""
+        self.signal(signal.SIGCONT)
+        yield
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, number: int) -> None:
+        """To all of its processes."""
+        for process in self._processes:
+            process.send_signal(number)
+
+
+def ratios(pairs: int, seconds: float, clients: int) -> Iterator[tuple[float, float]]:
+    """(tokens/s on, tokens/s off) of each pair of slices, the order alternating."""
+    with contextlib.ExitStack() as stack:
+        arms = {on: Arm(stack, on=on) for on in (True, False)}
+        try:
+            for arm in arms.values():
+                asyncio.run(_load(arm.url, 2.0, clients))
+                arm.signal(signal.SIGSTOP)
+            for pair in range(pairs):
+                rate = {}
+                for on in (True, False) if pair % 2 == 0 else (False, True):
+                    with arms[on].alone():
+                        rate[on] = asyncio.run(_load(arms[on].url, seconds, clients))
+                yield rate[True], rate[False]
+        finally:
+            for arm in arms.values():
+                arm.signal(signal.SIGCONT)
 
 
 @contextlib.contextmanager
-def program(name: str, dials: Mapping[str, str]) -> Iterator[None]:
+def program(name: str, dials: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """`llmops NAME` with these dials in its environment, ended with the block."""
     process = subprocess.Popen(
         [sys.executable, "-m", "llmops", name],
@@ -122,7 +148,7 @@ def program(name: str, dials: Mapping[str, str]) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield
+        yield process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(30)

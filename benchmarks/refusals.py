@@ -7,7 +7,6 @@ and the client's, from a request's last byte to the answer's first, with all cli
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import statistics
 import tempfile
@@ -48,7 +47,7 @@ def measure() -> tuple[list[float], list[float]]:
         }
         with program("serve", dials):
             wait_until_ready(f"http://127.0.0.1:{port}")
-            answers = asyncio.run(flood(port, _CLIENTS, "one two three four five"))
+            answers = flood(port, _CLIENTS, "one two three four five")
         refused = [answer.first_byte_s for answer in answers if answer.status == 503]
         return refused, _durations(Path(folder) / "journal")
 

@@ -96,7 +96,7 @@ def _arrival(request: Request) -> Arrival:
         at=time.time(),
         clock_s=time.monotonic(),
         request_id=request_id_of(headers.get("x-request-id")),
-        path=request.url.path,
+        path=request.scope["path"],
         user=f"ip:{client_ip}",
         client_ip=client_ip,
         trace_id=trace_id,

@@ -100,6 +100,7 @@ class Inference:
     async def prepare(self, admitted: Admitted) -> Generation:
         """The prompt as token ids, and room for the answer. Raises InvalidRequest or EngineError."""
         exchange, ask = admitted.exchange, admitted.ask
+        await asyncio.sleep(0)  # whoever came with us and will be refused is told first
         if _characters(ask.messages) > _ENCODED_AT_ONCE:
             prompt_ids = await asyncio.to_thread(self.engine.encode, ask.messages)
         else:

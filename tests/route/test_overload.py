@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import collections
 import json
 import statistics
@@ -19,7 +18,7 @@ def test_each_of_three_hundred_gets_one_answer_and_the_journal_adds_up(tmp_path:
     box = Box(tmp_path, engine__echo_tokens_per_s=50, gpu__kind="none", admission__burst=1000)
     with box.program("serve"):
         box.until_ready()
-        answers = asyncio.run(flood(box.port, 300, "one two three four five"))
+        answers = flood(box.port, 300, "one two three four five")
         until(lambda: len(box.documents("llmops.request")) >= 300, 10)
     refused = [answer for answer in answers if answer.status == 503]
     assert collections.Counter(answer.status for answer in answers) == {200: 300 - len(refused), 503: len(refused)}
