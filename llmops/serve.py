@@ -193,7 +193,7 @@ def _inference(settings: Settings, station: Station, emit: Emit, user_key: bytes
 def _sampling(sampler: Sampler, interval_s: float, station: Station, bus: Bus) -> SamplingLoop:
     def decorate(sample: SampleEvent) -> SampleEvent:
         gate = station.gate
-        if station.engine.health().state == "starting":
+        if station.card is None:
             return sample
         stats = station.engine.stats()
         return dataclasses.replace(

@@ -20,6 +20,7 @@ from llmops.api.live import LiveFeed
 from llmops.api.metrics import CONTENT_TYPE, Metrics
 from llmops.api.schema import ChatRequest
 from llmops.api.station import Station
+from llmops.engine.contract import ModelCard
 from llmops.inference.route import Inference
 
 CHAT = "/v1/chat/completions"
@@ -53,8 +54,7 @@ def create_app(
 
 
 def _add_models(app: FastAPI, station: Station) -> None:
-    def describe() -> dict[str, Any]:
-        card = station.engine.card
+    def describe(card: ModelCard) -> dict[str, Any]:
         return {
             "id": card.id,
             "object": "model",
@@ -64,19 +64,18 @@ def _add_models(app: FastAPI, station: Station) -> None:
             "max_model_len": card.max_model_len,
         }
 
-    def loaded() -> bool:
-        return station.engine.health().state != "starting"
-
     @app.get("/v1/models", tags=["openai"])
     async def list_models() -> dict[str, Any]:
         """The one model that is served, or none while it loads."""
-        return {"object": "list", "data": [describe()] if loaded() else []}
+        card = station.card
+        return {"object": "list", "data": [] if card is None else [describe(card)]}
 
     @app.get("/v1/models/{model:path}", tags=["openai"])
     async def one_model(model: str) -> Response:
         """This model, if it is served here."""
-        if loaded() and model == station.engine.card.id:
-            return JSONResponse(describe())
+        card = station.card
+        if card is not None and model == card.id:
+            return JSONResponse(describe(card))
         message = f"The model {model!r} is not served here; `GET /v1/models` says which is."
         return JSONResponse(body_of("model_not_found", message, "model"), 404)
 

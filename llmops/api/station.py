@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from llmops.admission.gate import Gate
-from llmops.engine.contract import Engine
+from llmops.engine.contract import Engine, ModelCard
+from llmops.engine.errors import EngineError
 from llmops.events import SCHEMA_VERSION, Bus, SampleEvent
 from llmops.events.snapshot import DeviceSnapshot, ModelSnapshot, ServeSnapshot, ServeState
 from llmops.inference.meter import TokenMeter
@@ -37,9 +38,19 @@ class Station:
         """Draining wins over what the engine says."""
         return "draining" if self.gate.draining else self.engine.health().state
 
+    @property
+    def card(self) -> ModelCard | None:
+        """The model, or None while it loads and when it could not be loaded."""
+        if self.engine.health().state == "starting":
+            return None
+        try:
+            return self.engine.card
+        except EngineError:
+            return None
+
     def snapshot(self) -> ServeSnapshot:
         """Everything at this moment; costs microseconds and never waits."""
-        loading = self.engine.health().state == "starting"
+        card = self.card
         return ServeSnapshot(
             schema_version=SCHEMA_VERSION,
             at=time.time(),
@@ -48,7 +59,7 @@ class Station:
             started_at=self.started_at,
             previous_exit=self.previous_exit,
             state=self.state,
-            model=ModelSnapshot(id=self.model_name, version="", engine="") if loading else self._model(),
+            model=ModelSnapshot(id=self.model_name, version="", engine="") if card is None else _model(card),
             running=self.gate.running,
             running_capacity=self.gate.max_running,
             waiting=self.gate.waiting,
@@ -56,23 +67,23 @@ class Station:
             output_tokens_per_s=self.meter.rate(time.monotonic()),
             requests_by_outcome=dict(self.outcomes),
             refusals_by_slug=dict(self.refusals),
-            kv_cache_utilization=None if loading else self.engine.stats().kv_cache_utilization,
+            kv_cache_utilization=None if card is None else self.engine.stats().kv_cache_utilization,
             events_dropped=self.bus.lost,
             devices=tuple(_device(sample) for sample in self.devices()),
             environment=self.environment,
         )
 
-    def _model(self) -> ModelSnapshot:
-        card = self.engine.card
-        return ModelSnapshot(
-            id=card.id,
-            version=card.version,
-            engine=card.engine,
-            dtype=card.dtype,
-            quantization=card.quantization,
-            max_model_len=card.max_model_len,
-            is_demo=card.is_demo,
-        )
+
+def _model(card: ModelCard) -> ModelSnapshot:
+    return ModelSnapshot(
+        id=card.id,
+        version=card.version,
+        engine=card.engine,
+        dtype=card.dtype,
+        quantization=card.quantization,
+        max_model_len=card.max_model_len,
+        is_demo=card.is_demo,
+    )
 
 
 def _device(sample: SampleEvent) -> DeviceSnapshot:
