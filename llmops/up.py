@@ -51,7 +51,6 @@ class Supervisor:
         self._log_directory = log_directory
         self._children = [_Child("serve", ("serve",)), _Child("watch", ("watch",))]
         self._stop = threading.Event()
-        self.restarts = 0
 
     def run(self) -> int:
         """Until `stop`, or until a child cannot work; returns the exit code."""
@@ -69,13 +68,6 @@ class Supervisor:
     def stop(self, *_: object) -> None:
         """From a signal handler or another thread."""
         self._stop.set()
-
-    def process_id(self, name: str) -> int | None:
-        """Of a running child, for those who want to see it die."""
-        for child in self._children:
-            if child.name == name and child.process is not None and child.process.poll() is None:
-                return child.process.pid
-        return None
 
     def _look(self, now: float) -> int:
         for child in self._children:
@@ -119,7 +111,6 @@ class Supervisor:
         child.process = None
         child.start_at = now + child.backoff_s
         child.backoff_s = min(_MAX_BACKOFF_S, 2 * child.backoff_s)
-        self.restarts += 1
 
     def _end(self, child: _Child) -> None:
         if child.process is None or child.process.poll() is not None:
