@@ -20,13 +20,12 @@ class Answer:
 
 
 def flood(port: int, count: int, text: str) -> list[Answer]:
-    """Open `count` connections, then send one chat on each at once; every answer, in the order of their ends."""
+    """Open `count` connections, then send one chat on each at once; every answer, in the order of their first bytes."""
     body = json.dumps({"messages": [{"role": "user", "content": text}]}).encode()
     head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
     sockets = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(count)]
     time.sleep(0.2)  # the server has accepted them all
     sent_at, first_byte_s, received = dict[int, float](), dict[int, float](), dict[int, bytes]()
-    answers = []
     with selectors.DefaultSelector() as selector:
         for sock in sockets:
             selector.register(sock, selectors.EVENT_READ)
@@ -39,10 +38,9 @@ def flood(port: int, count: int, text: str) -> list[Answer]:
                 received[key.fd] = received.get(key.fd, b"") + chunk
                 if not chunk:
                     selector.unregister(key.fileobj)
-                    answers.append(_parse(received[key.fd], first_byte_s[key.fd]))
     for sock in sockets:
         sock.close()
-    return answers
+    return [_parse(response, first_byte_s[number]) for number, response in received.items()]
 
 
 def _parse(response: bytes, first_byte_s: float) -> Answer:

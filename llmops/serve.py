@@ -75,6 +75,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         previous_exit=run_file.begin(instance_id=instance_id, url=url),
         model_name="echo" if settings.engine.kind == "echo" else settings.engine.model or "llmops-demo",
         environment=_versions(),
+        sample_interval_s=settings.gpu.interval_s,
     )
     metrics = Metrics(station.snapshot)
     station.outcomes, station.refusals = metrics.outcomes, metrics.refusals

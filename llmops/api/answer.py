@@ -24,11 +24,12 @@ _SSE_HEADERS = {
     "x-accel-buffering": "no",
 }
 _DONE = b"data: [DONE]\n\n"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 async def send_json(send: Send, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
     """One JSON response."""
-    payload = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    payload = _json(body)
     await _start(send, status, {"content-type": "application/json", "content-length": str(len(payload)), **headers})
     await send({"type": "http.response.body", "body": payload})
 
@@ -107,14 +108,17 @@ def _usage(exchange: Exchange) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
 
+def _json(body: dict[str, Any]) -> bytes:
+    return _encode(body).encode("utf-8", "replace")
+
+
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
 
 
 async def _event(send: Send, body: dict[str, Any]) -> None:
-    data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-    await _chunk(send, b"data: " + data + b"\n\n")
+    await _chunk(send, b"data: " + _json(body) + b"\n\n")
 
 
 async def _chunk(send: Send, data: bytes) -> None:

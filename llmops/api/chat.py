@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from llmops.api.answer import send_json, send_stream, send_whole
@@ -39,11 +39,10 @@ class ChatRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the client's departure cancels all of it."""
-        request = Request(scope, receive)
         inference = self._inference()
-        exchange = inference.arrive(_arrival(request))
+        exchange = inference.arrive(_arrival(scope))
         try:
-            chat = parse_chat(await self._body(request))
+            chat = parse_chat(await self._body(receive))
             if chat.user:
                 inference.identify(exchange, chat.user)
             # Admitted or refused in one breath: a refusal never waits behind the others' tasks.
@@ -63,14 +62,21 @@ class ChatRoute:
         except Exception as error:
             await _refuse(send, exchange, error)
         finally:
-            exchange.close()
+            exchange.end()
+            # In the loop's next round: the answers of everyone who came with us leave before ours is written down.
+            asyncio.get_running_loop().call_soon(exchange.close)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, receive: Receive) -> bytes:
         body = bytearray()
+        more = True
         try:
             async with asyncio.timeout(self._body_within_s):
-                async for chunk in request.stream():
-                    body += chunk
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
                     if len(body) > self._max_body_bytes:
                         raise BodyTooLarge(f"The body is larger than {self._max_body_bytes} bytes: send less.", None)
         except TimeoutError:
@@ -88,20 +94,20 @@ async def _send(send: Send, pieces: AsyncGenerator[Piece, None], exchange: Excha
         await send_whole(send, pieces, exchange, id_header)
 
 
-def _arrival(request: Request) -> Arrival:
-    headers = request.headers
-    trace_id, span_id = trace_of(headers.get("traceparent"))
-    client_ip = request.client.host if request.client else None
+def _arrival(scope: Scope) -> Arrival:
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    trace_id, span_id = trace_of(headers.get(b"traceparent"))
+    client_ip = scope["client"][0] if scope["client"] else None
     return Arrival(
         at=time.time(),
         clock_s=time.monotonic(),
-        request_id=request_id_of(headers.get("x-request-id")),
-        path=request.scope["path"],
+        request_id=request_id_of(headers.get(b"x-request-id")),
+        path=scope["path"],
         user=f"ip:{client_ip}",
         client_ip=client_ip,
         trace_id=trace_id,
         span_id=span_id,
-        synthetic=headers.get("x-llmops-synthetic") == "1",
+        synthetic=headers.get(b"x-llmops-synthetic") == b"1",
     )
 
 

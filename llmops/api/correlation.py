@@ -6,8 +6,8 @@ import os
 import random
 import re
 
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_TRACEPARENT = re.compile(r"[\da-f]{2}-([\da-f]{32})-([\da-f]{16})-[\da-f]{2}")
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
 _random = random.Random(os.urandom(32))  # noqa: S311 - ids are told to everybody, and a system call each is slow
@@ -18,12 +18,12 @@ def new_id() -> str:
     return f"{_random.getrandbits(128):032x}"
 
 
-def request_id_of(header: str | None) -> str:
+def request_id_of(header: bytes | None) -> str:
     """The client's X-Request-ID when it is 1 to 128 printable ASCII characters, else a new one."""
-    return header if header is not None and _REQUEST_ID.fullmatch(header) else new_id()
+    return header.decode("ascii") if header is not None and _REQUEST_ID.fullmatch(header) else new_id()
 
 
-def trace_of(header: str | None) -> tuple[str | None, str | None]:
+def trace_of(header: bytes | None) -> tuple[str | None, str | None]:
     """(trace id, parent span id) of a W3C `traceparent` header; (None, None) when it is none."""
-    found = _TRACEPARENT.fullmatch(header or "")
-    return (found[1], found[2]) if found else (None, None)
+    found = _TRACEPARENT.fullmatch(header or b"")
+    return (found[1].decode("ascii"), found[2].decode("ascii")) if found else (None, None)

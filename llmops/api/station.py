@@ -29,6 +29,7 @@ class Station:
     previous_exit: Literal["none", "clean", "crash"]
     model_name: str
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    sample_interval_s: float = 1.0
     devices: Callable[[], tuple[SampleEvent, ...]] = tuple
     outcomes: dict[str, int] = dataclasses.field(default_factory=dict)
     refusals: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -70,6 +71,7 @@ class Station:
             kv_cache_utilization=None if card is None else self.engine.stats().kv_cache_utilization,
             events_dropped=self.bus.lost,
             devices=tuple(_device(sample) for sample in self.devices()),
+            sample_interval_s=self.sample_interval_s,
             environment=self.environment,
         )
 

@@ -2,6 +2,7 @@
 
 from llmops.client.connection import ChatChunk, ServeClient, ServedModel
 from llmops.client.errors import RequestRefused, ServeUnreachable
+from llmops.client.login import login_name
 from llmops.client.measure import ChatTiming, time_chat
 from llmops.client.snapshot import fetch_snapshot
 
@@ -13,5 +14,6 @@ __all__ = [
     "ServeUnreachable",
     "ServedModel",
     "fetch_snapshot",
+    "login_name",
     "time_chat",
 ]

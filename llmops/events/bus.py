@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 _BATCH = 512
 _WARN_EVERY_S = 30.0
 _TICK_S = 1.0
+_GATHER_S = 0.02
+"""A burst is written together and after its answers: its writing would take the interpreter from those who answer."""
 
 
 class Sink(Protocol):
@@ -85,6 +87,8 @@ class Bus:
         while not (self._closing and not self._waiting):
             if not self._wake.wait(_TICK_S):
                 self._tell(self._ticking, operator.methodcaller("tick"))
+            elif not self._closing:
+                time.sleep(_GATHER_S)
             self._wake.clear()
             while self._waiting:
                 if documents := self._take():

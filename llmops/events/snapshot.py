@@ -57,4 +57,5 @@ class ServeSnapshot:
     kv_cache_utilization: float | None = None
     events_dropped: int = 0
     devices: tuple[DeviceSnapshot, ...] = ()
+    sample_interval_s: float = 1.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)

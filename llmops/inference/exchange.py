@@ -58,6 +58,7 @@ class Exchange:
         self.last_token_s: float | None = None
         self.text: list[str] = []
         self._began_s: float | None = None
+        self._ended_s: float | None = None
         self._emit = emit
         self._closed = False
         self._failed = False
@@ -91,13 +92,16 @@ class Exchange:
         self.fields.update(error_type=slug, error_message=message, error_stack=stack, status_code=status)
         self.fields["slo_eligible"] = status >= 500 and not self.arrival.synthetic
 
+    def end(self) -> None:
+        """The client has its answer: from here on its time no longer counts."""
+        self._ended_s = time.monotonic()
+
     def close(self) -> None:
         """Emit the event; a second call does nothing. Not failed and not finished means that the client left."""
         if self._closed:
             return
         self._closed = True
-        now = time.monotonic()
-        duration_s = now - self.arrival.clock_s
+        duration_s = (self._ended_s or time.monotonic()) - self.arrival.clock_s
         outcome = "failure" if self._failed else "success" if self.finish_reason else "unknown"
         if outcome == "unknown":
             # nginx's number for "client closed request", so that both logs agree

@@ -24,7 +24,8 @@ STEP_S = 5.0
 TIMEOUT_S = 1.0
 """A serve that needs longer to say how it is counts as unreachable."""
 STALE_AFTER_S = 15.0
-"""Samples come every second; a record this old has nobody writing it."""
+"""Samples come every second by default; a record this old has nobody writing it."""
+_STALE_AFTER_SAMPLES = 5
 _JUDGE_EVERY_S = 5.0
 _NONE = Percentiles(count=0, p50=None, p95=None, p99=None)
 
@@ -51,7 +52,7 @@ def look(
     serve, serve_error = _ask(fetch, url)
     judged = _judge(store, now, objectives, previous)
     since, until = now - WINDOW_S, now + AHEAD_S
-    samples = store.samples(now - STALE_AFTER_S, until) if store else []
+    samples = store.samples(now - _stale_after_s(serve), until) if store else []
     requests = tuple(store.requests(limit=limit)) if store else ()
     age_s = _record_age_s(now, samples, requests)
     health, reason = assess(serve, store is not None, _is_stale(serve, now, age_s), judged.slo, judged.alerts)
@@ -116,9 +117,13 @@ def _record_age_s(now: float, samples: Sequence[Document], requests: Sequence[Re
 
 def _is_stale(serve: ServeSnapshot | None, now: float, age_s: float | None) -> bool:
     """Serve writes samples, and nobody takes them in. A serve just started may be ahead of its watch."""
-    if serve is None or not serve.devices or now - serve.started_at <= STALE_AFTER_S:
+    if serve is None or not serve.devices or now - serve.started_at <= _stale_after_s(serve):
         return False
-    return age_s is None or age_s > STALE_AFTER_S
+    return age_s is None or age_s > _stale_after_s(serve)
+
+
+def _stale_after_s(serve: ServeSnapshot | None) -> float:
+    return max(STALE_AFTER_S, _STALE_AFTER_SAMPLES * serve.sample_interval_s) if serve else STALE_AFTER_S
 
 
 _STATES: dict[ServeState, Reason] = {

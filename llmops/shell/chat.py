@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 import time
 from contextlib import aclosing
 
-from llmops.client import ChatTiming, RequestRefused, ServeClient, ServeUnreachable
+from llmops.client import ChatTiming, RequestRefused, ServeClient, ServeUnreachable, login_name
 from llmops.client.measure import Stopwatch
 from llmops.untrusted import safe_block
 
@@ -32,7 +31,7 @@ def run(url: str, message: str, *, max_tokens: int | None, temperature: float | 
 
 async def _ask(url: str, message: str, max_tokens: int | None, temperature: float | None) -> ChatTiming:
     watch = Stopwatch(time.monotonic())
-    async with ServeClient(url, user=_login()) as serve:
+    async with ServeClient(url, user=login_name("shell")) as serve:
         chunks = serve.chat(
             [{"role": "user", "content": message}],
             max_tokens=max_tokens,
@@ -46,13 +45,6 @@ async def _ask(url: str, message: str, max_tokens: int | None, temperature: floa
                 sys.stdout.flush()
     sys.stdout.write("\n")
     return watch.timing()
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "shell"
 
 
 def _figures(timing: ChatTiming) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Literal, cast
 
-from llmops.client import ServeClient
+from llmops.client import ServeClient, login_name
 from llmops.settings import Settings, TuiSettings
 from llmops.tui.feed import Feed, LiveFeed
 from llmops.tui.keys import UnknownAction, checked
@@ -50,17 +49,9 @@ def terminal(*, url: str, store_path: Path, settings: Settings) -> LlmopsApp:
     """The app over the store on disk and the serve at `url`."""
 
     def connect() -> AbstractAsyncContextManager[Talker]:
-        return cast("AbstractAsyncContextManager[Talker]", ServeClient(url, user=login_name()))
+        return cast("AbstractAsyncContextManager[Talker]", ServeClient(url, user=login_name("tui")))
 
     return assemble(url, store_path, settings.tui, LiveFeed(url, store_path, settings.objectives), connect)
-
-
-def login_name() -> str:
-    """Whom the record names as the user of a chat; a container may not know."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "tui"
 
 
 def screenshot(

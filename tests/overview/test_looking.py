@@ -110,6 +110,16 @@ def test_a_quiet_serve_whose_samples_nobody_takes_in_is_stale_unless_it_just_sta
     assert look(store, "http://there", NOW, objectives=OBJECTIVES, fetch=quiet).reason == reason
 
 
+def test_a_serve_that_samples_rarely_is_given_five_samples_before_its_record_is_stale() -> None:
+    def rare(url: str, timeout_s: float) -> ServeSnapshot:
+        return snapshot(started_at=NOW - 3600, sample_interval_s=30.0)
+
+    store = MemoryStore()
+    store.record([sample_document(NOW - 140)])
+    assert look(store, "http://there", NOW, objectives=OBJECTIVES, fetch=rare).reason == "all_good"
+    assert look(store, "http://there", NOW + 20, objectives=OBJECTIVES, fetch=rare).reason == "record_stale"
+
+
 def test_a_serve_without_devices_writes_no_samples_to_miss() -> None:
     def bare(url: str, timeout_s: float) -> ServeSnapshot:
         return snapshot(devices=())
