@@ -97,7 +97,7 @@ class ChatRequest(BaseModel):
         """What the route needs of it."""
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         return Ask(
-            messages=[message.plain() for message in self.messages],
+            prompt=[message.plain() for message in self.messages],
             model=self.model,
             max_tokens=self.max_completion_tokens or self.max_tokens,
             sampling=Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, seed=self.seed),

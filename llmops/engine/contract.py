@@ -18,6 +18,10 @@ class Message:
     content: str
 
 
+Prompt: TypeAlias = Sequence[Message] | str
+"""A conversation to be answered under the model's chat template, or bare text to be continued."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How the next token is chosen. None: the model's own generation default.
@@ -33,9 +37,13 @@ class Sampling:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """One generation: ids are ours and unique, whatever the client calls its request."""
+    """One generation: ids are ours and unique, whatever the client calls its request.
+
+    prompt_ids: `prompt` as the same engine encoded it.
+    """
 
     id: str
+    prompt: Prompt
     prompt_ids: Sequence[int]
     max_tokens: int
     sampling: Sampling = Sampling()
@@ -49,12 +57,14 @@ class Piece:
     text: complete characters only, never half of a stop string; may be empty while bytes are incomplete.
     tokens: how many tokens the model produced since the last piece.
     at: time.monotonic() when the engine had those tokens, before any text was held back.
+    input_tokens: where the engine only learns it with the answer, the prompt's true length.
     """
 
     text: str
     tokens: int
     at: float
     finish_reason: FinishReason | None = None
+    input_tokens: int | None = None
     cached_tokens: int | None = None
     batch_size: int | None = None
 
@@ -105,8 +115,8 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Load and warm up; returns when a one-token probe was answered. Raises ModelNotLoaded."""
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
-        """The prompt's token ids under the model's chat template. Raises BadPrompt."""
+    def encode(self, prompt: Prompt) -> list[int]:
+        """The prompt's token ids; a conversation goes through the model's chat template. Raises BadPrompt."""
 
     def generate(self, generation: Generation) -> AsyncIterator[Piece]:
         """Stream the answer. Closing the iterator early cancels the generation. Raises EngineError."""

@@ -16,9 +16,9 @@ from llmops.engine.contract import (
     FinishReason,
     Generation,
     Health,
-    Message,
     ModelCard,
     Piece,
+    Prompt,
 )
 from llmops.engine.dials import EchoDials
 from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, OutOfMemory, PromptTooLong
@@ -59,12 +59,15 @@ class EchoEngine:
         self._ended.clear()
         self._health = Health(state="ready")
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
+    def encode(self, prompt: Prompt) -> list[int]:
         """One id per token, all messages in turn; the id after each 0 names a role, and the last 0 opens the answer."""
-        if not messages:
-            raise BadPrompt("messages is empty: give at least one message.")
+        if not prompt:
+            name = "prompt" if isinstance(prompt, str) else "messages"
+            raise BadPrompt(f"{name} is empty: give some text.")
+        if isinstance(prompt, str):
+            return list(map(self._remember, _TOKEN.findall(prompt)))
         ids: list[int] = []
-        for message in messages:
+        for message in prompt:
             if message.role not in _ROLES:
                 raise BadPrompt(f"The role {message.role!r} is none of {', '.join(sorted(_ROLES))}.")
             ids += [0, _role_id(message.role)]

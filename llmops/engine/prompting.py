@@ -1,30 +1,37 @@
-"""Messages into prompt tokens, under the model's chat template."""
+"""A prompt into tokens: a conversation under the model's chat template, bare text as it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from llmops.engine.contract import Message
+from llmops.engine.contract import Message, Prompt
 from llmops.engine.errors import BadPrompt
 
 
-def encode_chat(tokenizer: Any, messages: Sequence[Message]) -> list[int]:
-    """Raises BadPrompt. Safe to call from several threads: the template and the fast tokenizer keep no state."""
+def encode(tokenizer: Any, prompt: Prompt) -> list[int]:
+    """Raises BadPrompt. Safe to call from several threads: the template and the fast tokenizer keep no state.
+
+    Only bare text gets the special tokens that the tokenizer adds by itself: a template writes its own.
+    """
+    is_bare = isinstance(prompt, str)
+    text = prompt if isinstance(prompt, str) else _render(tokenizer, prompt)
+    if not text:
+        raise BadPrompt("prompt is empty: give some text.")
+    fast = getattr(tokenizer, "backend_tokenizer", None)
+    if fast is None:
+        return list(tokenizer.encode(text, add_special_tokens=is_bare))
+    return list(fast.encode(text, add_special_tokens=is_bare).ids)
+
+
+def _render(tokenizer: Any, messages: Sequence[Message]) -> str:
+    from jinja2 import TemplateError
+
     if not messages:
         raise BadPrompt("messages is empty: give at least one message.")
     if not tokenizer.chat_template:
         raise BadPrompt("This model has no chat template: load an instruction-tuned model to chat.")
-    text = _render(tokenizer, [{"role": message.role, "content": message.content} for message in messages])
-    fast = getattr(tokenizer, "backend_tokenizer", None)
-    if fast is None:
-        return list(tokenizer.encode(text, add_special_tokens=False))
-    return list(fast.encode(text, add_special_tokens=False).ids)
-
-
-def _render(tokenizer: Any, turns: list[dict[str, str]]) -> str:
-    from jinja2 import TemplateError
-
+    turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
         return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
     except (TemplateError, LookupError, TypeError, ValueError) as error:

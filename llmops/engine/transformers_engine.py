@@ -11,14 +11,14 @@ from pathlib import Path
 import torch
 
 from llmops.engine.batching import plan_for
-from llmops.engine.contract import EngineStats, Generation, Health, Message, ModelCard, Piece, Sampling
+from llmops.engine.contract import EngineStats, Generation, Health, ModelCard, Piece, Prompt, Sampling
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import BadPrompt, EngineStopped, PromptTooLong
 from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
 from llmops.engine.loading import Loaded, load
-from llmops.engine.prompting import encode_chat
+from llmops.engine.prompting import encode
 from llmops.engine.sampling import model_default, resolve
 from llmops.engine.speech import Speech
 
@@ -82,8 +82,8 @@ class TransformersEngine:
             raise
         return loaded, live
 
-    def encode(self, messages: Sequence[Message]) -> list[int]:
-        return encode_chat(self._here()[0].tokenizer, messages)
+    def encode(self, prompt: Prompt) -> list[int]:
+        return encode(self._here()[0].tokenizer, prompt)
 
     async def generate(self, generation: Generation) -> AsyncIterator[Piece]:
         draw = resolve(generation.sampling, self._default, self._rng)

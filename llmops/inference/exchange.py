@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import time
 import traceback
-from collections.abc import Sequence
 
-from llmops.engine.contract import FinishReason, Message, Piece, Sampling
+from llmops.engine.contract import FinishReason, Piece, Prompt, Sampling
 from llmops.engine.repetition import repetition_ratio
 from llmops.events import Emit, RequestEvent
 
@@ -20,7 +19,7 @@ _STACK_CHARACTERS = 16_000
 class Ask:
     """What a request wants, validated."""
 
-    messages: Sequence[Message]
+    prompt: Prompt
     model: str | None = None
     max_tokens: int | None = None
     sampling: Sampling = Sampling()
@@ -78,6 +77,8 @@ class Exchange:
             self.output_tokens += piece.tokens
         if piece.text:
             self.text.append(piece.text)
+        if piece.input_tokens is not None:
+            self.input_tokens = piece.input_tokens
         if piece.cached_tokens is not None:
             self.fields["cached_tokens"] = piece.cached_tokens
         self.finish_reason = piece.finish_reason or self.finish_reason

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from llmops.admission.gate import Gate, Ticket
 from llmops.admission.identity import hash_user
 from llmops.admission.refusals import DeadlinePassed, NotReady
-from llmops.engine.contract import Engine, Generation, Message, Piece
+from llmops.engine.contract import Engine, Generation, Piece, Prompt
 from llmops.events import Emit
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
@@ -92,7 +92,7 @@ class Inference:
         """
         self._check_ready()
         self._describe(exchange, ask)
-        self._check_size(ask.messages)
+        self._check_size(ask.prompt)
         ticket = self.gate.admit(exchange.user)
         exchange.fields["queue_depth"] = ticket.queue_depth
         return Admitted(exchange, ticket, ask)
@@ -101,15 +101,16 @@ class Inference:
         """The prompt as token ids, and room for the answer. Raises InvalidRequest or EngineError."""
         exchange, ask = admitted.exchange, admitted.ask
         await asyncio.sleep(0)  # whoever came with us and will be refused is told first
-        if _characters(ask.messages) > _ENCODED_AT_ONCE:
-            prompt_ids = await asyncio.to_thread(self.engine.encode, ask.messages)
+        if _characters(ask.prompt) > _ENCODED_AT_ONCE:
+            prompt_ids = await asyncio.to_thread(self.engine.encode, ask.prompt)
         else:
-            prompt_ids = self.engine.encode(ask.messages)
+            prompt_ids = self.engine.encode(ask.prompt)
         exchange.input_tokens = len(prompt_ids)
         return Generation(
             id=exchange.response_id,
+            prompt=ask.prompt,
             prompt_ids=prompt_ids,
-            max_tokens=self._fit(len(prompt_ids), ask.max_tokens),
+            max_tokens=self._fit(len(prompt_ids), ask),
             sampling=ask.sampling,
             stop=ask.stop,
         )
@@ -139,14 +140,15 @@ class Inference:
         finally:
             self._note_memory(exchange)
 
-    def _check_size(self, messages: Sequence[Message]) -> None:
+    def _check_size(self, prompt: Prompt) -> None:
         limit = self.engine.card.max_model_len
-        characters = _characters(messages)
+        characters = _characters(prompt)
         if characters > limit * _MOST_CHARACTERS_A_TOKEN:
+            field = _field(prompt)
             raise ContextTooLong(
-                f"The messages are {characters} characters long, far more than the {limit} tokens of this model's "
-                "context hold: shorten messages.",
-                "messages",
+                f"{field} holds {characters} characters, far more than the {limit} tokens of this model's context: "
+                f"shorten {field}.",
+                field,
             )
 
     def _describe(self, exchange: Exchange, ask: Ask) -> None:
@@ -175,18 +177,17 @@ class Inference:
             reason = health.reason or f"The engine is {health.state}."
             raise NotReady(f"{reason.rstrip('.')}: try again shortly.", 5)
 
-    def _fit(self, prompt_tokens: int, asked: int | None) -> int:
-        limit = self.engine.card.max_model_len
+    def _fit(self, prompt_tokens: int, ask: Ask) -> int:
+        limit, asked, field = self.engine.card.max_model_len, ask.max_tokens, _field(ask.prompt)
         room = limit - prompt_tokens
         if room < 1:
             raise ContextTooLong(
-                f"The messages are {prompt_tokens} tokens long and the model's context is {limit}: shorten messages.",
-                "messages",
+                f"{field} holds {prompt_tokens} tokens and the model's context {limit}: shorten {field}.", field
             )
         if asked is not None and asked > room:
             raise ContextTooLong(
-                f"The messages are {prompt_tokens} tokens long and max_tokens asks for {asked} more, but the model's "
-                f"context is {limit}: lower max_tokens to {room} or shorten messages.",
+                f"{field} holds {prompt_tokens} tokens and max_tokens asks for {asked} more, but the model's "
+                f"context is {limit}: lower max_tokens to {room} or shorten {field}.",
                 "max_tokens",
             )
         return asked if asked is not None else min(room, self._default_max_tokens)
@@ -197,5 +198,10 @@ class Inference:
         exchange.fields["peak_reserved_bytes"] = stats.peak_reserved_bytes
 
 
-def _characters(messages: Sequence[Message]) -> int:
-    return sum(len(message.content) for message in messages)
+def _characters(prompt: Prompt) -> int:
+    return len(prompt) if isinstance(prompt, str) else sum(len(message.content) for message in prompt)
+
+
+def _field(prompt: Prompt) -> str:
+    """What the client calls it."""
+    return "prompt" if isinstance(prompt, str) else "messages"

@@ -127,6 +127,14 @@ async def test_a_prompt_that_the_template_refuses_is_a_bad_prompt(engine: Engine
         engine.encode(messages)
 
 
+async def test_bare_text_is_continued_and_none_is_a_bad_prompt(engine: Engine) -> None:
+    ids = engine.encode(PROMPT)
+    assert ids == engine.encode(PROMPT) != engine.encode([Message("user", PROMPT)])
+    assert await text_of(engine, Generation(id="bare", prompt=PROMPT, prompt_ids=ids, max_tokens=4))
+    with pytest.raises(BadPrompt, match=r"prompt is empty"):
+        engine.encode("")
+
+
 async def test_more_than_the_model_length_is_refused_before_it_runs(engine: Engine) -> None:
     with pytest.raises(PromptTooLong) as caught:
         await text_of(engine, ask(engine, PROMPT, max_tokens=engine.card.max_model_len))
@@ -171,4 +179,4 @@ async def test_an_engine_that_has_not_started_is_not_ready_and_refuses(
     engine = _unstarted(kind, request)
     assert engine.health().state == "starting"
     with pytest.raises(EngineError):
-        await asyncio.wait_for(text_of(engine, Generation(id="x", prompt_ids=[1, 2], max_tokens=3)), 1)
+        await asyncio.wait_for(text_of(engine, Generation(id="x", prompt="", prompt_ids=[1, 2], max_tokens=3)), 1)

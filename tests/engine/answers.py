@@ -16,9 +16,11 @@ _ids = itertools.count()
 def ask(
     engine: Engine, text: str, *, max_tokens: int = 24, sampling: Sampling = GREEDY, stop: tuple[str, ...] = ()
 ) -> Generation:
+    prompt = [Message("user", text)]
     return Generation(
         id=f"t{next(_ids)}",
-        prompt_ids=engine.encode([Message("user", text)]),
+        prompt=prompt,
+        prompt_ids=engine.encode(prompt),
         max_tokens=max_tokens,
         sampling=sampling,
         stop=stop,

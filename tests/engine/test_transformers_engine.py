@@ -197,7 +197,7 @@ async def test_sampling_out_of_range_is_refused_and_harms_nothing(
 
 async def test_a_client_may_use_one_id_twice(engine: TransformersEngine) -> None:
     ids = ask(engine, PROMPT).prompt_ids
-    same = Generation(id="same", prompt_ids=ids, max_tokens=8, sampling=GREEDY)
+    same = Generation(id="same", prompt="", prompt_ids=ids, max_tokens=8, sampling=GREEDY)
     answers = await asyncio.gather(text_of(engine, same), text_of(engine, same))
     assert answers[0] == answers[1]
 
@@ -218,7 +218,9 @@ async def test_a_cache_smaller_than_the_model_length_lowers_the_limit_and_the_lo
     limit = engine.card.max_model_len
     assert 32 <= limit < 512
     prompts = [ask(engine, str(n)) for n in range(6)]
-    longest = [Generation(id="", prompt_ids=p.prompt_ids, max_tokens=limit - len(p.prompt_ids)) for p in prompts]
+    longest = [
+        Generation(id="", prompt="", prompt_ids=p.prompt_ids, max_tokens=limit - len(p.prompt_ids)) for p in prompts
+    ]
     answers = await asyncio.gather(*[pieces_of(engine, one) for one in longest])
     assert all(answer[-1].finish_reason for answer in answers)
     await engine.stop()
