@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
+from llmops.engine import cpu_attention
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
 from llmops.engine.dials import EngineDials
 from llmops.engine.failures import classify
@@ -30,6 +31,8 @@ class BatchLoop:
         self._eos_ids = list(eos_ids)
         self._forgotten: list[str] = []
         on_cpu = loaded.model.device.type == "cpu"
+        if on_cpu:
+            cpu_attention.install()
         self.draws = DrawPerRow(skips_idle_work=on_cpu)
         self._manager = loaded.model.init_continuous_batching(
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]

@@ -1,0 +1,67 @@
+"""Our attention gives what the library's own gives, whatever shares the step."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from llmops.engine import cpu_attention
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    yield
+    ALL_ATTENTION_FUNCTIONS["sdpa"] = sdpa_attention_forward
+
+
+def answers(folder: Path, prompts: list[list[int]], tokens: int, max_batch_tokens: int) -> list[list[int]]:
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa").eval()  # type: ignore[no-untyped-call]
+    manager = model.init_continuous_batching(
+        generation_config=GenerationConfig(do_sample=False, eos_token_id=-1, pad_token_id=0),  # type: ignore[no-untyped-call]
+        continuous_batching_config=ContinuousBatchingConfig(
+            page_size=32, num_blocks=100, max_batch_tokens=max_batch_tokens, default_compile_level=0
+        ),
+    )
+    manager.start()
+    try:
+        for number, prompt in enumerate(prompts):
+            manager.add_request(prompt, request_id=f"r{number}", max_new_tokens=tokens, eos_token_id=-1)
+        finished: dict[str, list[int]] = {}
+        while len(finished) < len(prompts):
+            output = manager.get_result(timeout=20)
+            assert output is not None
+            assert output.error is None
+            finished[output.request_id] = list(output.generated_tokens)
+    finally:
+        manager.stop(block=True)
+    return [finished[f"r{number}"] for number in range(len(prompts))]
+
+
+@pytest.mark.parametrize("max_batch_tokens", [16, 256])
+def test_prompts_of_all_lengths_whole_and_in_parts_are_answered_as_by_the_library(
+    tiny_folder: Path, max_batch_tokens: int
+) -> None:
+    chance = random.Random(7)
+    shared = [chance.randrange(4, 60) for _ in range(70)]
+    prompts = [[chance.randrange(4, 60) for _ in range(length)] for length in (1, 2, 31, 32, 33, 90)]
+    prompts += [shared, [*shared, 5], [*shared[:64], 9, 9]]  # their beginnings come out of the cache
+    theirs = answers(tiny_folder, prompts, 12, max_batch_tokens)
+    cpu_attention.install()
+    assert answers(tiny_folder, prompts, 12, max_batch_tokens) == theirs
+
+
+def test_outside_the_batch_loop_the_librarys_own_attention_answers(tiny_folder: Path) -> None:
+    model: Any = AutoModelForCausalLM.from_pretrained(tiny_folder, attn_implementation="sdpa").eval()  # type: ignore[no-untyped-call]
+    ids = torch.tensor([[5, 6, 7, 8]])
+    with torch.no_grad():
+        before = model(ids).logits
+        cpu_attention.install()
+        assert torch.equal(model(ids).logits, before)
