@@ -23,7 +23,7 @@ Model = Annotated[str | None, typer.Argument(help="Hub name or local folder; non
 Host = Annotated[str | None, typer.Option(help="Address to bind.")]
 Port = Annotated[int | None, typer.Option(help="Port to bind; 0 takes a free one.")]
 Engine = Annotated[str | None, typer.Option(help="transformers, or echo: no weights, for trying things out.")]
-Quantization = Annotated[str | None, typer.Option(help="none, nf4 or int8.")]
+Quantization = Annotated[str | None, typer.Option(help="none, nf4, nf4-double or int8.")]
 State = Annotated[str | None, typer.Option("--state", help="Folder of journal and store.")]
 Url = Annotated[str | None, typer.Option(help="Which serve to talk to.")]
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True, help="End when standard input closes.")]
