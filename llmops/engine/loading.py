@@ -90,7 +90,7 @@ def _read(folder: Path, version: str, dials: EngineDials, device: str, where: di
     read: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=dtype,
-        attn_implementation=attention,
+        **({"attn_implementation": attention} if attention else {}),
         output_loading_info=True,
         **_quantization(dials.quantization, dtype),
         **told,
@@ -103,7 +103,7 @@ def _read(folder: Path, version: str, dials: EngineDials, device: str, where: di
         tokenizer=tokenizer,
         version=version,
         dtype=str(dtype).removeprefix("torch."),
-        attention=attention,
+        attention=str(model.config._attn_implementation),
         weights_bytes=measured_bytes(model),
         places=places_of(model),
     )

@@ -84,13 +84,16 @@ def _json(text: str, dial: str, example: str) -> dict[str, Any]:
     return told
 
 
-def attention_for(dials: EngineDials, device: str, dtype: Any, supports_flash: bool) -> str:
-    """The implementation to ask for; "auto" is the quickest that is installed. Raises ModelNotLoaded."""
+def attention_for(dials: EngineDials, device: str, dtype: Any, supports_flash: bool) -> str | None:
+    """What to ask for: with "auto" the quickest that is installed, None for the library's own choice.
+
+    Raises ModelNotLoaded.
+    """
     asked = dials.attention
     usable = supports_flash and device.startswith("cuda") and dtype in (torch.bfloat16, torch.float16)
     if asked == "auto":
         installed = (name for name, package in _FLASH.items() if importlib.util.find_spec(package) is not None)
-        return next(installed, "sdpa") if usable else "sdpa"
+        return next(installed, None) if usable else None
     if asked in _FLASH:
         if importlib.util.find_spec(_FLASH[asked]) is None:
             raise ModelNotLoaded(

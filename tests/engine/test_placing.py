@@ -59,9 +59,9 @@ def test_attention_is_the_quickest_that_is_installed_and_fits(monkeypatch: pytes
     assert attention_for(auto, "cuda:0", half, True) == "flash_attention_2"
     installed.add("flash_attn_interface")
     assert attention_for(auto, "cuda:0", half, True) == "flash_attention_3"
-    assert attention_for(auto, "cuda:0", torch.float32, True) == "sdpa"
-    assert attention_for(auto, "cuda:0", half, False) == "sdpa"
-    assert attention_for(auto, "cpu", half, True) == "sdpa"
+    assert attention_for(auto, "cuda:0", torch.float32, True) is None
+    assert attention_for(auto, "cuda:0", half, False) is None
+    assert attention_for(auto, "cpu", half, True) is None
     assert attention_for(EngineDials(attention="eager"), "cuda:0", half, True) == "eager"
     assert attention_for(EngineDials(attention="flash_attention_2"), "cuda:0", half, True) == "flash_attention_2"
 
