@@ -113,6 +113,8 @@ async def _keep(station: Station, server: Server, url: str) -> int:
     try:
         await station.engine.start()
     except EngineError as error:
+        if station.gate.draining:  # told to end while it loaded
+            return 0
         _log.error("%s", error)
         server.finish()
         return CANNOT_WORK

@@ -29,4 +29,5 @@ def as_quality_table(measured: Sequence[Quality]) -> Table:
 
 
 def _perplexity(value: float, base: float, *, is_base: bool) -> str:
-    return f"{value:.2f}" if is_base else f"{value:.2f} ({100 * (value - base) / base:+.1f} %)"
+    shown = f"{value:.2f}" if value < 100 else f"{value:.0f}"
+    return shown if is_base else f"{shown} {100 * (value - base) / base:+.1f}%"

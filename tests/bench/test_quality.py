@@ -75,7 +75,7 @@ def test_the_table_shows_changes_against_the_unquantised_model() -> None:
     console.print(as_quality_table([one("none", 10.0, None), one("nf4", 11.0, 0.975)]))
     plain, nf4 = (line.split() for line in console.export_text().splitlines()[1:3])
     assert plain == ["none", "14.2", "MB", "10.00", "--", "--", "123"]
-    assert nf4 == ["nf4", "14.2", "MB", "11.00", "(+10.0", "%)", "97.5%", "0.0100", "123"]
+    assert nf4 == ["nf4", "14.2", "MB", "11.00", "+10.0%", "97.5%", "0.0100", "123"]
     assert as_quality_table([]).row_count == 0
 
 
