@@ -28,8 +28,8 @@ def device_of(dials: EngineDials) -> str:
         raise ModelNotLoaded(f"engine.device is {dials.device!r}: give auto, cpu, or a GPU as in cuda:1.") from error
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device.type == "cuda" and (device.index or 0) >= count:
-        here = f"it has {count} (cuda:0 to cuda:{count - 1})" if count else "it has none that torch can use"
-        raise ModelNotLoaded(f"engine.device is {dials.device!r}, but of CUDA devices {here}.")
+        here = ", ".join(f"cuda:{number}" for number in range(count)) or "none that torch can use"
+        raise ModelNotLoaded(f"engine.device is {dials.device!r}, but the GPUs here are: {here}; set it to auto.")
     return f"cuda:{device.index or 0}" if device.type == "cuda" else str(device)
 
 

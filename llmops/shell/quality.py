@@ -46,7 +46,8 @@ def run(settings: Settings, model: str | None, quantizations: Sequence[str], *, 
         return 0
     console = Console(highlight=False)
     first = measured[0]
-    console.print(f"{safe_line(first.model)} {first.version} in {first.dtype}, {first.tokens} tokens", markup=False)
+    name = "llmops-demo" if first.model == str(DEMO_MODEL) else safe_line(first.model)
+    console.print(f"{name} {first.version} in {first.dtype}, {first.tokens} tokens", markup=False)
     console.print(as_quality_table(measured))
     return 0
 

@@ -16,7 +16,7 @@ ON_CPU = not torch.cuda.is_available()
     ("dials", "sentence"),
     [
         ({"device": "gpu"}, r"engine\.device is 'gpu': give auto, cpu, or a GPU as in cuda:1"),
-        ({"device": "cuda:17"}, r"engine\.device is 'cuda:17', but of CUDA devices it has"),
+        ({"device": "cuda:17"}, r"engine\.device is 'cuda:17', but the GPUs here are: .*; set it to auto"),
         ({"tensor_parallel": 2}, r"tensor_parallel is 2.*vllm serve MODEL --tensor-parallel-size 2.*--engine upstream"),
         ({"device": "cpu", "device_map": "auto"}, r"names one device .* several: set one"),
         ({"device": "cpu", "cpu_offload": True}, r"names one device .* several: set one"),
