@@ -18,12 +18,14 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Dials: what they are set to, and by whom.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+bench_app = typer.Typer(invoke_without_command=True)
+app.add_typer(bench_app, name="bench")
 
 Model = Annotated[str | None, typer.Argument(help="Hub name or local folder; none: the demo model that ships.")]
 Host = Annotated[str | None, typer.Option(help="Address to bind.")]
 Port = Annotated[int | None, typer.Option(help="Port to bind; 0 takes a free one.")]
 Engine = Annotated[str | None, typer.Option(help="transformers, or echo: no weights, for trying things out.")]
-Quantization = Annotated[str | None, typer.Option(help="none, nf4 or int8.")]
+Quantization = Annotated[str | None, typer.Option(help="none, nf4, nf4-double or int8.")]
 State = Annotated[str | None, typer.Option("--state", help="Folder of journal and store.")]
 Url = Annotated[str | None, typer.Option(help="Which serve to talk to.")]
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True, help="End when standard input closes.")]
@@ -129,8 +131,9 @@ def status(as_json: AsJson = False, url: Url = None, state: State = None) -> Non
     raise typer.Exit(verb.run(loaded.settings, _url(loaded), as_json=as_json))
 
 
-@app.command()
+@bench_app.callback()
 def bench(
+    context: typer.Context,
     url: Url = None,
     state: State = None,
     requests: Annotated[int | None, typer.Option(min=1, help="Requests in all.")] = None,
@@ -139,11 +142,27 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure the running server now and compare with the run before."""
+    if context.invoked_subcommand is not None:
+        return
     dials = {"bench.requests": requests, "bench.concurrency": concurrency, "bench.max_tokens": max_tokens}
     loaded = _load({"watch.serve_url": url, "state.directory": state, **dials})
     from llmops.shell import bench as verb
 
     raise typer.Exit(verb.run(loaded.settings, _url(loaded), as_json=as_json))
+
+
+@bench_app.command()
+def quality(
+    model: Model = None,
+    quantization: Annotated[list[str] | None, typer.Option(help="nf4, nf4-double or int8; may be repeated.")] = None,
+    as_json: AsJson = False,
+    state: State = None,
+) -> None:
+    """What quantisation costs a model: perplexity, agreement with the unquantised weights, memory, speed."""
+    loaded = _load({"state.directory": state}, log=False)
+    from llmops.shell import quality as verb
+
+    raise typer.Exit(verb.run(loaded.settings, model, quantization or [], as_json=as_json))
 
 
 @app.command()

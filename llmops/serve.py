@@ -62,7 +62,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
     feed = LiveFeed()
     bus = open_record(settings, "serve", instance_id=instance_id, sinks=(feed,))
     run_file = RunFile(settings.state.run, port)
-    engine = _engine(settings.engine)
+    engine = _engine(settings.engine, settings.state.directory)
     gate = _gate(settings.admission, settings.engine)
     station = Station(
         engine=engine,
@@ -113,6 +113,8 @@ async def _keep(station: Station, server: Server, url: str) -> int:
     try:
         await station.engine.start()
     except EngineError as error:
+        if station.gate.draining:  # told to end while it loaded
+            return 0
         _log.error("%s", error)
         server.finish()
         return CANNOT_WORK
@@ -159,11 +161,20 @@ def _announce_loading(station: Station) -> None:
         )
 
 
-def _engine(settings: EngineSettings) -> Engine:
+def _engine(settings: EngineSettings, state: Path) -> Engine:
     dials = EngineDials(
         revision=settings.revision,
         dtype=settings.dtype,
         quantization=settings.quantization,
+        device=settings.device,
+        device_map=settings.device_map,
+        max_memory=settings.max_memory,
+        cpu_offload=settings.cpu_offload,
+        attention=settings.attention,
+        tensor_parallel=settings.tensor_parallel,
+        offline=settings.offline,
+        trust_remote_code=settings.trust_remote_code,
+        cache_directory=state,
         max_running=settings.max_running,
         max_model_len=settings.max_model_len,
         kv_cache_bytes=settings.kv_cache_bytes,

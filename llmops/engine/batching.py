@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,6 +15,7 @@ from llmops.engine.dials import EngineDials
 from llmops.engine.failures import classify
 from llmops.engine.loading import Loaded
 from llmops.engine.noise import DrawPerRow
+from llmops.engine.placing import is_offloaded
 from llmops.engine.sampling import Draw
 
 _CPU_BUDGET_BYTES = 512 << 20
@@ -44,8 +44,9 @@ class BatchLoop:
                 max_batch_tokens=plan.max_batch_tokens,
                 max_requests_per_batch=plan.max_running,
                 max_memory_percent=0.95,
-                auto_switch_to_flash=not on_cpu and flash_is_here(),
-                use_cuda_graph=False if on_cpu else None,
+                auto_switch_to_flash=False,  # the loader has chosen
+                # A captured graph can't fetch layers from RAM.
+                use_cuda_graph=False if on_cpu or is_offloaded(loaded.places) else None,
                 default_compile_level=0,
             ),
         )
@@ -120,24 +121,19 @@ def plan_for(loaded: Loaded, dials: EngineDials) -> CachePlan:
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     cell_bytes = torch.empty((), dtype=model.dtype).element_size()
     return plan_cache(
-        budget_bytes=dials.kv_cache_bytes or _budget_bytes(on_cpu),
+        budget_bytes=dials.kv_cache_bytes or _budget_bytes(model.device),
         kv_bytes_per_token=2 * config.num_hidden_layers * heads * head_size * cell_bytes,
-        mask_bytes_per_cell=0 if not on_cpu and flash_is_here() else cell_bytes,
+        mask_bytes_per_cell=0 if loaded.attention.startswith("flash") else cell_bytes,
         max_batch_tokens=dials.max_batch_tokens or (256 if on_cpu else 4096),
         max_running=dials.max_running,
         model_len=_model_len(loaded, config, dials),
     )
 
 
-def flash_is_here() -> bool:
-    """Only an installed package counts: the library would fetch a kernel from the hub otherwise."""
-    return any(importlib.util.find_spec(name) is not None for name in ("flash_attn", "flash_attn_interface"))
-
-
-def _budget_bytes(on_cpu: bool) -> int:
-    if on_cpu:
+def _budget_bytes(device: torch.device) -> int:
+    if device.type == "cpu":
         return _CPU_BUDGET_BYTES
-    free_bytes, _ = torch.cuda.mem_get_info()
+    free_bytes, _ = torch.cuda.mem_get_info(device)
     return int(free_bytes * _CUDA_SHARE)
 
 

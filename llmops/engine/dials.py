@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 EngineKind: TypeAlias = Literal["transformers", "echo"]
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
-Quantization: TypeAlias = Literal["none", "nf4", "int8"]
+Quantization: TypeAlias = Literal["none", "nf4", "nf4-double", "int8"]
+Attention: TypeAlias = Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,12 @@ class EngineDials:
     kv_cache_bytes: memory for the KV cache and what grows with it.
     torch_threads: threads of one operator on a CPU.
     stall_s: no step for so long while something runs makes the engine degraded.
+    device: "cpu", "cuda:1"; device_map spreads the layers instead: "auto", "balanced", "sequential" or JSON.
+    max_memory: JSON from device to a size, such as {"0": "20GiB", "cpu": "60GiB"}; for device_map.
+    cpu_offload: layers that find no place on the GPU stay in RAM and visit it for each step.
+    tensor_parallel: GPUs that share each layer; this engine has one.
+    offline: the hub is never asked.
+    cache_directory: where content hashes are remembered; None remembers none.
     """
 
     revision: str | None = None
@@ -48,6 +56,14 @@ class EngineDials:
     max_model_len: int | None = None
     kv_cache_bytes: int | None = None
     torch_threads: int | None = None
+    device_map: str | None = None
+    max_memory: str | None = None
+    cpu_offload: bool = False
+    attention: Attention = "auto"
+    tensor_parallel: int = 1
+    offline: bool = False
+    trust_remote_code: bool = False
+    cache_directory: Path | None = None
     probe_timeout_s: float = 120.0
     stall_s: float = 30.0
     echo: EchoDials = EchoDials()

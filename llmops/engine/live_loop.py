@@ -107,7 +107,7 @@ class LiveLoop:
         """From idle to busy: stalls and the memory's peak are those of this busy period."""
         self._busy_since = self._clock()
         if self._loaded.model.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats()
+            torch.cuda.reset_peak_memory_stats(self._loaded.model.device)
 
     def _arrive(self, flow: Flow, output: Any) -> None:
         flow.arrive(output)

@@ -18,6 +18,8 @@ from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
 from llmops.engine.loading import Loaded, load
+from llmops.engine.placing import refuse_unbatchable
+from llmops.engine.progress import Progress
 from llmops.engine.prompting import encode
 from llmops.engine.sampling import model_default, resolve
 from llmops.engine.speech import Speech
@@ -40,7 +42,8 @@ class TransformersEngine:
         self._is_demo = is_demo
         self._clock = clock
         self._rng = rng or random.SystemRandom()
-        self._health = Health(state="starting", reason="The model is not loaded yet.")
+        self._progress = Progress()
+        self._stopped = False
         self._loaded: Loaded | None = None
         self._live: LiveLoop | None = None
         self._last_card: ModelCard | None = None  # the record of a stopped engine's last requests still names it
@@ -57,7 +60,7 @@ class TransformersEngine:
             version=loaded.version,
             engine="transformers",
             dtype=loaded.dtype,
-            quantization=None if self._dials.quantization == "none" else self._dials.quantization,
+            quantization=loaded.quantization,
             max_model_len=live.plan.max_model_len,
             is_demo=self._is_demo,
         )
@@ -71,7 +74,12 @@ class TransformersEngine:
     async def _open(self) -> tuple[Loaded, LiveLoop]:
         if self._dials.torch_threads is not None:
             torch.set_num_threads(self._dials.torch_threads)
-        loaded = await asyncio.to_thread(load, self._name, self._dials)
+        try:
+            loaded = await asyncio.to_thread(load, self._name, self._dials, self._progress)
+        except asyncio.CancelledError:  # a thread can't be cancelled, and the process would wait for it
+            self._progress.abandon()
+            raise
+        refuse_unbatchable(self._name, loaded.places)
         self._default = model_default(loaded.model.generation_config)
         self._eos_ids = _eos_ids(loaded)
         live = LiveLoop(loaded, plan_for(loaded, self._dials), self._eos_ids, self._dials, self._clock)
@@ -105,21 +113,27 @@ class TransformersEngine:
         used = live.plan.utilization(lengths)
         if loaded.model.device.type != "cuda":
             return EngineStats(running=len(lengths), kv_cache_utilization=used)
+        device = loaded.model.device
         return EngineStats(
             running=len(lengths),
             kv_cache_utilization=used,
-            torch_allocated_bytes=torch.cuda.memory_allocated(),
-            torch_reserved_bytes=torch.cuda.memory_reserved(),
-            peak_allocated_bytes=torch.cuda.max_memory_allocated(),
-            peak_reserved_bytes=torch.cuda.max_memory_reserved(),
+            torch_allocated_bytes=torch.cuda.memory_allocated(device),
+            torch_reserved_bytes=torch.cuda.memory_reserved(device),
+            peak_allocated_bytes=torch.cuda.max_memory_allocated(device),
+            peak_reserved_bytes=torch.cuda.max_memory_reserved(device),
         )
 
     def health(self) -> Health:
         live = self._live
-        return self._health if live is None else live.health()
+        if live is not None:
+            return live.health()
+        if self._stopped:
+            return Health(state="dead", reason="The engine was stopped.")
+        return Health(state="starting", reason=self._progress.sentence)
 
     async def stop(self) -> None:
-        self._health = Health(state="dead", reason="The engine was stopped.")
+        self._stopped = True
+        self._progress.abandon()
         if self._live is not None:
             self._last_card = self.card
             await self._live.close()
@@ -148,7 +162,7 @@ class TransformersEngine:
     def _here(self) -> tuple[Loaded, LiveLoop]:
         loaded, live = self._loaded, self._live
         if loaded is None or live is None:
-            raise EngineStopped(self._health.reason)
+            raise EngineStopped(self.health().reason)
         return loaded, live
 
 

@@ -76,7 +76,23 @@ class EngineSettings(Section):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: bf16 on CUDA, else fp32"
     )
-    quantization: Literal["none", "nf4", "int8"] = Field("none", description="bitsandbytes weights")
+    quantization: Literal["none", "nf4", "nf4-double", "int8"] = Field("none", description="bitsandbytes weights")
+    device: str = Field("auto", description="auto: the first GPU, else the CPU; or cpu, cuda:1")
+    device_map: str | None = Field(
+        None, description="spread layers over GPUs: auto, balanced, sequential or a JSON object from layer to device"
+    )
+    max_memory: str | None = Field(
+        None, description='with device_map: JSON from device to a size, as in {"0": "20GiB", "cpu": "60GiB"}'
+    )
+    cpu_offload: bool = Field(False, description="layers that find no place on the GPU stay in RAM: slow, but it runs")
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"] = Field(
+        "auto", description="auto: the quickest that is installed"
+    )
+    tensor_parallel: int = Field(
+        1, gt=0, description="GPUs that share each layer; more than one needs the upstream engine"
+    )
+    offline: bool = Field(False, description="never ask the hub; HF_HUB_OFFLINE=1 does the same")
+    trust_remote_code: bool = Field(False, description="run Python code that a model brings: read it first")
     max_running: int = Field(16, gt=0, description="generations that share a batch; further ones wait in the queue")
     max_model_len: int | None = Field(None, gt=0, description="cap on prompt + answer in tokens; empty: the model's")
     kv_cache_bytes: int | None = Field(None, gt=0, description="memory for the KV cache; empty: sized to the load")

@@ -117,7 +117,7 @@ async def test_peaks_of_memory_are_counted_anew_when_the_engine_goes_from_idle_t
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resets: list[None] = []
-    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda: resets.append(None))
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: resets.append(None))
     await text_of(engine, ask(engine, PROMPT, max_tokens=2))
     assert len(resets) == 0
     live = engine._here()[1]

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.models import random_model
 from llmops.store.errors import StoreUnreadable
 from tests.route.processes import Box, until
 
@@ -91,6 +92,17 @@ def test_a_bad_dial_is_one_sentence_and_exit_code_2(tmp_path: Path, toml: str, s
     assert told.returncode == 2
     assert sentence in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_sigterm_while_a_model_loads_ends_serve_at_once_and_cleanly(tmp_path: Path) -> None:
+    model = random_model("29m", tmp_path / "29m")
+    box = Box(tmp_path, engine__kind="transformers", engine__model=model, engine__quantization="nf4")
+    with box.program("serve") as serve:
+        until(lambda: "loading" in box.log("serve"), 60)
+        serve.send_signal(signal.SIGTERM)
+        assert serve.wait(15) == 0
+    assert "ERROR" not in box.log("serve")
+    assert "is ready" not in box.log("serve")
 
 
 def test_up_gives_up_on_what_cannot_work(tmp_path: Path) -> None:
