@@ -18,6 +18,7 @@ import uvloop
 from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
 from llmops.api.app import create_app
+from llmops.api.arriving import Door
 from llmops.api.correlation import new_id
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
@@ -86,7 +87,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
 
     inference = _inference(settings, station, emit, user_key)
     sampling = _sampling(sampler, settings.gpu.interval_s, station, bus)
-    app = create_app(station, inference, metrics, feed, max_body_bytes=settings.serve.max_body_bytes)
+    app = create_app(station, inference, metrics, feed, door=Door(settings.serve.max_body_bytes))
     server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s))
     keeper = asyncio.create_task(_keep(station, server, url))
     sampling.start()

@@ -14,16 +14,16 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import llmops
-from llmops.api.chat import BODY_WITHIN_S, ChatRoute
+from llmops.api.arriving import Door
+from llmops.api.chat import TextRoute
 from llmops.api.errors import body_of
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import CONTENT_TYPE, Metrics
 from llmops.api.schema import ChatRequest
+from llmops.api.shapes import CHAT, CHAT_SHAPE, COMPLETION_SHAPE
 from llmops.api.station import Station
 from llmops.engine.contract import ModelCard
 from llmops.inference.route import Inference
-
-CHAT = "/v1/chat/completions"
 
 
 def create_app(
@@ -32,13 +32,12 @@ def create_app(
     metrics: Metrics,
     feed: LiveFeed,
     *,
-    max_body_bytes: int,
-    body_within_s: float = BODY_WITHIN_S,
+    door: Door,
 ) -> ASGIApp:
     """Every route of one serve process. The caller starts and stops what stands behind them."""
     app = FastAPI(title="llmops", version=llmops.__version__, description=llmops.__doc__ or "")
-    chat = ChatRoute(lambda: inference, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
-    app.router.routes.append(Route(CHAT, chat, methods=["POST"]))
+    hot = {shape.path: TextRoute(lambda: inference, shape, door) for shape in (CHAT_SHAPE, COMPLETION_SHAPE)}
+    app.router.routes.extend(Route(path, route, methods=["POST"]) for path, route in hot.items())
     _add_models(app, station)
     _add_health(app, station)
     _add_ops(app, station, metrics, feed)
@@ -46,9 +45,10 @@ def create_app(
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        """The one hot path skips the framework's middleware: a herd of refusals is answered in half the time."""
-        hot = scope["type"] == "http" and scope["path"] == CHAT and scope["method"] == "POST"
-        await (chat if hot else app)(scope, receive, send)
+        """The hot paths skip the framework's middleware: a herd of refusals is answered in half the time."""
+        is_post = scope["type"] == "http" and scope["method"] == "POST"
+        route = hot.get(scope["path"]) if is_post else None
+        await (route or app)(scope, receive, send)
 
     return front
 

@@ -40,6 +40,8 @@ class Arrival:
     trace_id: str | None = None
     span_id: str | None = None
     synthetic: bool = False
+    operation: str = "chat"
+    id_prefix: str = "chatcmpl-"
 
 
 class Exchange:
@@ -56,7 +58,7 @@ class Exchange:
         self.first_token_s: float | None = None
         self.last_token_s: float | None = None
         self.text: list[str] = []
-        self._began_s: float | None = None
+        self.began_s: float | None = None
         self._ended_s: float | None = None
         self._emit = emit
         self._closed = False
@@ -64,8 +66,13 @@ class Exchange:
 
     def begin(self, now: float) -> None:
         """Its turn has come."""
-        self._began_s = now
-        self.fields["queue_s"] = now - self.arrival.clock_s
+        self.began_s = now
+        self.fields["queue_s"] = self.queue_s
+
+    @property
+    def queue_s(self) -> float | None:
+        """Seconds from its arrival to its turn."""
+        return None if self.began_s is None else self.began_s - self.arrival.clock_s
 
     def took(self, piece: Piece) -> None:
         """Note a piece of the answer."""
@@ -122,8 +129,8 @@ class Exchange:
         if first is not None and last is not None:
             timings["ttft_s"] = first - self.arrival.clock_s
             timings["decode_s"] = last - first
-            if self._began_s is not None:
-                timings["prefill_s"] = first - self._began_s
+            if self.began_s is not None:
+                timings["prefill_s"] = first - self.began_s
             if self.output_tokens > 1:
                 timings["tpot_s"] = (last - first) / (self.output_tokens - 1)
         return timings

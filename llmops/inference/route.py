@@ -71,11 +71,12 @@ class Inference:
             "trace_id": arrival.trace_id,
             "span_id": arrival.span_id,
             "path": arrival.path,
+            "operation": arrival.operation,
             "synthetic": arrival.synthetic,
             "slo_eligible": not arrival.synthetic,
             "client_ip": arrival.client_ip if self._record_user else None,
         }
-        exchange = Exchange(arrival, fields, self._emit, f"chatcmpl-{self._new_id()}")
+        exchange = Exchange(arrival, fields, self._emit, f"{arrival.id_prefix}{self._new_id()}")
         self.identify(exchange, arrival.user)
         return exchange
 

@@ -13,6 +13,7 @@ import httpx
 from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
 from llmops.api.app import create_app
+from llmops.api.arriving import Door
 from llmops.api.correlation import new_id
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
@@ -124,7 +125,7 @@ async def running(
             await asyncio.sleep(0.01)
         await engine.stop()
 
-    app = create_app(station, inference, metrics, feed, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
+    app = create_app(station, inference, metrics, feed, door=Door(max_body_bytes, body_within_s))
     server = Server(app, drain)
     if start:
         await engine.start()
