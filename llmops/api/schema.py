@@ -1,4 +1,4 @@
-"""What a request for text may say: what is honoured, what is refused aloud, what is ignored.
+"""What a request may say: what is honoured, what is refused aloud, what is ignored.
 
 Types are strict, so that the OpenAPI document and the server agree on every body: `"5"` is no number here.
 """
@@ -20,6 +20,8 @@ MAX_COUNT = 2**31 - 1
 """Far more tokens than any model writes, and a number that every record and library can hold."""
 MAX_NAME = 256
 """Characters of a model's or a user's name: both are written into the record."""
+MAX_TEXTS = 2048
+"""Texts that one request may have embedded: OpenAI's own limit."""
 COMPLETION_TOKENS = 16
 """How long a completion is when it does not say: OpenAI's own default for this older route."""
 
@@ -191,3 +193,25 @@ class CompletionRequest(TextRequest):
             stop=self.stops,
             stream=bool(self.stream),
         )
+
+
+class EmbeddingRequest(BaseModel):
+    """`POST /v1/embeddings`. Fields that are not listed here are ignored."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    input: (
+        Annotated[str, Field(min_length=1)]
+        | Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1, max_length=MAX_TEXTS)]
+    ) = Field(description="A text or several. Token ids are refused.")
+    model: Annotated[str, Field(max_length=MAX_NAME)] | None = None
+    encoding_format: Literal["float", "base64"] | None = None
+    dimensions: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = Field(
+        None, description="The model's own number of dimensions, or nothing: vectors are never cut."
+    )
+    user: Annotated[str, Field(max_length=MAX_NAME)] | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The texts, in order."""
+        return [self.input] if isinstance(self.input, str) else self.input

@@ -73,7 +73,7 @@ class Inference:
             "path": arrival.path,
             "operation": arrival.operation,
             "synthetic": arrival.synthetic,
-            "slo_eligible": not arrival.synthetic,
+            "slo_eligible": arrival.is_judged,
             "client_ip": arrival.client_ip if self._record_user else None,
         }
         exchange = Exchange(arrival, fields, self._emit, f"{arrival.id_prefix}{self._new_id()}")

@@ -22,7 +22,9 @@ from llmops.api.station import Station
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EchoDials
 from llmops.engine.echo import EchoEngine
+from llmops.engine.embedding import EmbeddingEngine
 from llmops.events import Bus, Document, Event, Origin, RequestEvent
+from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
 
@@ -81,6 +83,8 @@ async def running(
     max_body_bytes: int = 1 << 20,
     body_within_s: float = 30.0,
     start: bool = True,
+    embedding: EmbeddingEngine | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> AsyncIterator[Running]:
     """Start everything, and end it whatever the test did."""
     engine = engine or EchoEngine(EchoDials(tokens_per_s=500.0, ttft_s=0.01))
@@ -125,10 +129,29 @@ async def running(
             await asyncio.sleep(0.01)
         await engine.stop()
 
-    app = create_app(station, inference, metrics, feed, door=Door(max_body_bytes, body_within_s))
+    embeddings = None
+    if embedding is not None:
+        vectors_gate = Gate(
+            max_running=2,
+            queue_size=queue_size,
+            buckets=Buckets(rate_per_s=rate_per_s, burst=burst),
+            clock=time.monotonic,
+        )
+        embeddings = Embeddings(embedding, vectors_gate, gate, deadline_s=deadline_s)
+    app = create_app(
+        station,
+        inference,
+        metrics,
+        feed,
+        door=Door(max_body_bytes, body_within_s),
+        embeddings=embeddings,
+        cors_origins=cors_origins,
+    )
     server = Server(app, drain)
     if start:
         await engine.start()
+        if embedding is not None:
+            await embedding.start()
     serving = asyncio.create_task(server.run_on(sock))
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     async with httpx.AsyncClient() as http:
