@@ -28,7 +28,7 @@ _ASKED_ID = {
     "in": "header",
     "required": False,
     "description": "1 to 128 printable ASCII characters without spaces; anything else is replaced.",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "schema": {"type": "string"},
 }
 
 
@@ -78,14 +78,7 @@ def _schemas() -> dict[str, Any]:
 def _operation(route: _Route) -> dict[str, Any]:
     content: dict[str, Any] = {"application/json": {"schema": _ref(route.reply)}}
     if route.piece is not None:
-        content["text/event-stream"] = {
-            "schema": {
-                "type": "string",
-                "description": f"With `stream`: lines `data: {{a {route.piece.__name__}}}`, then `data: [DONE]`; "
-                "comments while the request waits. What fails on the way is a last `data: {an ErrorReply}`.",
-            },
-            "x-event-schema": _ref(route.piece),
-        }
+        content["text/event-stream"] = {"schema": _event_of(route.piece)}
     return {
         "tags": ["openai"],
         "summary": route.summary,
@@ -95,6 +88,20 @@ def _operation(route: _Route) -> dict[str, Any]:
         "requestBody": {"required": True, "content": {"application/json": {"schema": _ref(route.request)}}},
         "responses": {"200": {"description": "The answer", "content": content}, **_failures()},
     }
+
+
+def _event_of(piece: type[BaseModel]) -> dict[str, Any]:
+    """One event of a stream; the schema of a stream is that of each of its events."""
+    either = {"anyOf": [_ref(piece), _ref(ErrorReply)]}
+    data = {
+        "description": f"With `stream`: a {piece.__name__} each, then `[DONE]`. What fails on the way is a last event "
+        "with an ErrorReply. Comment lines keep the connection open while the request waits.",
+        "anyOf": [
+            {"const": "[DONE]"},
+            {"type": "string", "contentMediaType": "application/json", "contentSchema": either},
+        ],
+    }
+    return {"type": "object", "required": ["data"], "properties": {"event": {"const": "message"}, "data": data}}
 
 
 def _failures() -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from llmops.engine.contract import Message, Sampling
 from llmops.inference.exchange import Ask
@@ -26,6 +26,11 @@ COMPLETION_TOKENS = 16
 """How long a completion is when it does not say: OpenAI's own default for this older route."""
 
 
+def _whole(value: object) -> object:
+    """To JSON 5.0 is an integer as much as 5 is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _must_be_off(value: bool) -> bool:
     if value:
         raise ValueError("it must be false")
@@ -33,9 +38,11 @@ def _must_be_off(value: bool) -> bool:
 
 
 # What only its neutral value may stand for: the fields below would change the answer and cannot be honoured.
-One = Annotated[int, Field(ge=1, le=1)]
+_WHOLE = BeforeValidator(_whole)  # last, or the limits before it would not be in the document
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT), _WHOLE]
+One = Annotated[int, Field(ge=1, le=1), _WHOLE]
 Zero = Annotated[float, Field(ge=0, le=0)]
-NoneOf = Annotated[int, Field(ge=0, le=0)]
+NoneOf = Annotated[int, Field(ge=0, le=0), _WHOLE]
 Off = Annotated[bool, AfterValidator(_must_be_off), Field(json_schema_extra={"const": False})]
 Nothing = Annotated[list[Any], Field(max_length=0)]
 NoBias = Annotated[dict[str, float], Field(max_length=0)]
@@ -90,12 +97,12 @@ class TextRequest(BaseModel):
     model: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
+    max_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
+    top_k: Count | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED), _WHOLE] | None = None
     user: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     include_metrics: bool | None = Field(None, description="Add `metrics`, this request's own times, to the answer.")
     n: One | None = None
@@ -147,9 +154,7 @@ class ChatRequest(TextRequest):
     }
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    max_completion_tokens: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = Field(
-        None, description="Today's name of max_tokens; wins over it."
-    )
+    max_completion_tokens: Count | None = Field(None, description="Today's name of max_tokens; wins over it.")
     logprobs: Off | None = None
     top_logprobs: NoneOf | None = None
     tools: Nothing | None = None
@@ -206,7 +211,7 @@ class EmbeddingRequest(BaseModel):
     ) = Field(description="A text or several. Token ids are refused.")
     model: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     encoding_format: Literal["float", "base64"] | None = None
-    dimensions: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = Field(
+    dimensions: Count | None = Field(
         None, description="The model's own number of dimensions, or nothing: vectors are never cut."
     )
     user: Annotated[str, Field(max_length=MAX_NAME)] | None = None

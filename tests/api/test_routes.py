@@ -220,13 +220,6 @@ async def test_the_snapshot_counts_and_rates() -> None:
         assert abs(snapshot["at"] - time.time()) < 5
 
 
-async def test_the_openapi_document_has_the_chat_route() -> None:
-    async with running() as server, httpx.AsyncClient() as http:
-        document = (await http.get(f"{server.url}/openapi.json")).json()
-        assert "post" in document["paths"][CHAT]
-        assert document["components"]["schemas"]["ChatRequest"]["properties"]["messages"]["minItems"] == 1
-
-
 def event_fields(server: Running) -> list[str]:
     return sorted(server.kept.documents[0])
 
