@@ -83,6 +83,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
     )
     metrics = Metrics(station.snapshot)
     station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
+    station.meter.on_gap = metrics.gap
 
     def emit(event: Event) -> None:
         metrics.observe(event)

@@ -133,6 +133,8 @@ class Inference:
                         piece = await anext(pieces, None)
                     if piece is None:
                         break
+                    if exchange.last_token_s is not None:
+                        self.meter.gap(piece.tokens, piece.at - exchange.last_token_s)
                     exchange.took(piece)
                     self.meter.add(piece.tokens, piece.at)
                     yield piece

@@ -110,6 +110,7 @@ async def running(
     )
     metrics = Metrics(station.snapshot)
     station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
+    station.meter.on_gap = metrics.gap
 
     def emit(event: Event) -> None:
         metrics.observe(event)
