@@ -81,7 +81,9 @@ class TransformersEmbedding:
         how = pooling_of(folder)
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         device = self._device
         if device == "auto":
             device = "cuda:0" if torch.cuda.is_available() else "cpu"
