@@ -30,7 +30,11 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 async def send_json(send: Send, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
     """One JSON response."""
-    payload = _json(body)
+    await send_payload(send, status, encoded(body), headers)
+
+
+async def send_payload(send: Send, status: int, payload: bytes, headers: dict[str, str]) -> None:
+    """One response of JSON that stands written."""
     await _start(send, status, {"content-type": "application/json", "content-length": str(len(payload)), **headers})
     await send({"type": "http.response.body", "body": payload})
 
@@ -142,7 +146,8 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(max(0.0, seconds) * 1000, 3)
 
 
-def _json(body: dict[str, Any]) -> bytes:
+def encoded(body: dict[str, Any]) -> bytes:
+    """As JSON; what is no character becomes a question mark."""
     return _encode(body).encode("utf-8", "replace")
 
 
@@ -152,7 +157,7 @@ async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
 
 
 async def _event(send: Send, body: dict[str, Any]) -> None:
-    await _chunk(send, b"data: " + _json(body) + b"\n\n")
+    await _chunk(send, b"data: " + encoded(body) + b"\n\n")
 
 
 async def _chunk(send: Send, data: bytes) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from llmops.api import answer as answers
+from llmops.api.metrics import Metrics
 from tests.api.running import running
 from tests.api.test_routes import CHAT, HELLO, LONG, slow, until
 
@@ -49,6 +50,18 @@ async def test_head_is_get_without_its_body(path: str) -> None:
         if path in ("/health", "/openapi.json"):
             got = await http.get(server.url + path)
             assert head.headers["content-length"] == got.headers["content-length"]
+
+
+async def test_what_nobody_expected_is_an_error_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Metrics) -> bytes:
+        raise LookupError("a secret of ours")
+
+    monkeypatch.setattr(Metrics, "expose", fail)
+    async with running() as server, httpx.AsyncClient() as http:
+        answer = await http.get(f"{server.url}/metrics", headers={"x-request-id": "mine-1"})
+        assert (answer.status_code, answer.headers["x-request-id"]) == (500, "mine-1")
+        assert answer.json()["error"]["code"] == "internal"
+        assert "secret" not in answer.text
 
 
 async def test_a_wrong_method_says_which_one_is_right() -> None:
