@@ -18,12 +18,13 @@ import uvloop
 from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
 from llmops.api.app import create_app
+from llmops.api.arriving import Door
 from llmops.api.correlation import new_id
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
 from llmops.api.station import Station
-from llmops.engine.build import build_engine
+from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EchoDials, EngineDials
 from llmops.engine.errors import EngineError
@@ -31,6 +32,7 @@ from llmops.events import Bus, Emit, Event, SampleEvent
 from llmops.gpu.build import build_sampler
 from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
+from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
 from llmops.recording import open_record
@@ -39,6 +41,8 @@ from llmops.settings import AdmissionSettings, EngineSettings, Settings
 
 _log = logging.getLogger(__name__)
 CANNOT_WORK = 2
+_EMBEDDINGS_AT_ONCE = 4
+"""They share one thread, a batch each in turn."""
 _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 
 
@@ -79,6 +83,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
     )
     metrics = Metrics(station.snapshot)
     station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
+    station.meter.on_gap = metrics.gap
 
     def emit(event: Event) -> None:
         metrics.observe(event)
@@ -86,9 +91,18 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
 
     inference = _inference(settings, station, emit, user_key)
     sampling = _sampling(sampler, settings.gpu.interval_s, station, bus)
-    app = create_app(station, inference, metrics, feed, max_body_bytes=settings.serve.max_body_bytes)
+    embeddings = _embeddings(settings, gate)
+    app = create_app(
+        station,
+        inference,
+        metrics,
+        feed,
+        door=Door(settings.serve.max_body_bytes),
+        embeddings=embeddings,
+        cors_origins=settings.serve.cors_origins,
+    )
     server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s))
-    keeper = asyncio.create_task(_keep(station, server, url))
+    keeper = asyncio.create_task(_keep(station, server, url, embeddings))
     sampling.start()
     try:
         await server.run_on(sock)
@@ -97,13 +111,15 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         server.finish()
         code = await _end(keeper)
         await engine.stop()
+        if embeddings is not None:
+            await embeddings.engine.stop()
         if not bus.close():
             _log.warning("the last events could not be written in time")
         run_file.end()
     return code
 
 
-async def _keep(station: Station, server: Server, url: str) -> int:
+async def _keep(station: Station, server: Server, url: str, embeddings: Embeddings | None) -> int:
     """Load the model while health already answers; then end the process should the engine die for good.
 
     Returns the exit code: a model that cannot be loaded would fail again, a dead engine may live again.
@@ -111,6 +127,8 @@ async def _keep(station: Station, server: Server, url: str) -> int:
     started = time.monotonic()
     _announce_loading(station)
     try:
+        if embeddings is not None:  # first: the cache of the other one takes what memory is left
+            await embeddings.engine.start()
         await station.engine.start()
     except EngineError as error:
         if station.gate.draining:  # told to end while it loaded
@@ -186,6 +204,21 @@ def _engine(settings: EngineSettings, state: Path) -> Engine:
 def _gate(admission: AdmissionSettings, engine: EngineSettings) -> Gate:
     buckets = Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst)
     return Gate(max_running=engine.max_running, queue_size=admission.queue_size, buckets=buckets, clock=time.monotonic)
+
+
+def _embeddings(settings: Settings, front: Gate) -> Embeddings | None:
+    model = settings.engine.embedding_model
+    if model is None:
+        return None
+    admission = settings.admission
+    buckets = Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst)
+    gate = Gate(max_running=_EMBEDDINGS_AT_ONCE, queue_size=admission.queue_size, buckets=buckets, clock=time.monotonic)
+    return Embeddings(
+        build_embedding(model, EngineDials(device=settings.engine.device, offline=settings.engine.offline)),
+        gate,
+        front,
+        deadline_s=admission.deadline_s,
+    )
 
 
 def _inference(settings: Settings, station: Station, emit: Emit, user_key: bytes) -> Inference:

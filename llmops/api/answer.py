@@ -11,7 +11,8 @@ from typing import Any
 from starlette.types import Send
 
 from llmops.api.errors import describe
-from llmops.api.schema import ChatRequest
+from llmops.api.schema import TextRequest
+from llmops.api.shapes import Shape
 from llmops.engine.contract import Piece
 from llmops.inference.exchange import Exchange
 
@@ -29,47 +30,62 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 async def send_json(send: Send, status: int, body: dict[str, Any], headers: dict[str, str]) -> None:
     """One JSON response."""
-    payload = _json(body)
+    await send_payload(send, status, encoded(body), headers)
+
+
+async def send_payload(send: Send, status: int, payload: bytes, headers: dict[str, str]) -> None:
+    """One response of JSON that stands written."""
     await _start(send, status, {"content-type": "application/json", "content-length": str(len(payload)), **headers})
     await send({"type": "http.response.body", "body": payload})
 
 
-async def send_whole(send: Send, pieces: AsyncGenerator[Piece, None], exchange: Exchange, id_header: str) -> None:
+async def send_whole(
+    send: Send, pieces: AsyncGenerator[Piece, None], exchange: Exchange, request: TextRequest, shape: Shape
+) -> None:
     """Collect the answer and send it as one object. Raises what the route raises, before anything is sent."""
     async with aclosing(pieces):
         async for _ in pieces:
             pass
-    body = _envelope(exchange, "chat.completion")
-    message = {"role": "assistant", "content": "".join(exchange.text)}
-    body["choices"] = [{"index": 0, "message": message, "logprobs": None, "finish_reason": exchange.finish_reason}]
+    body = _envelope(exchange, shape.whole)
+    body["choices"] = [shape.answer("".join(exchange.text), exchange.finish_reason)]
     body["usage"] = _usage(exchange)
-    await send_json(send, 200, body, {"x-request-id": id_header})
+    if request.include_metrics:
+        body["metrics"] = _metrics(exchange)
+    await send_json(send, 200, body, {"x-request-id": exchange.arrival.request_id})
 
 
 async def send_stream(
-    send: Send, pieces: AsyncGenerator[Piece, None], exchange: Exchange, request: ChatRequest, id_header: str
+    send: Send, pieces: AsyncGenerator[Piece, None], exchange: Exchange, request: TextRequest, shape: Shape
 ) -> None:
-    """Stream the answer: role, deltas, finish reason, usage when asked for, `[DONE]`.
+    """Stream the answer: opening, pieces, finish reason, usage and metrics when asked for, `[DONE]`.
 
     What fails after the headers are out is sent as an error event, and ends the stream.
     """
-    await _start(send, 200, {**_SSE_HEADERS, "x-request-id": id_header})
-    template = _envelope(exchange, "chat.completion.chunk")
+    await _start(send, 200, {**_SSE_HEADERS, "x-request-id": exchange.arrival.request_id})
+    template = _envelope(exchange, shape.chunk)
+    if request.include_usage:
+        template["usage"] = None
     try:
-        await _event(send, _delta(template, {"role": "assistant", "content": ""}))
+        if shape.opening is not None:
+            await _event(send, {**template, "choices": [shape.opening]})
         async with aclosing(pieces):
             async for piece in _kept_alive(send, pieces):
                 if piece.text:
-                    await _event(send, _delta(template, {"content": piece.text}))
-        await _event(send, _delta(template, {}, exchange.finish_reason))
-        if request.include_usage:
-            await _event(send, {**template, "choices": [], "usage": _usage(exchange)})
+                    await _event(send, {**template, "choices": [shape.piece(piece.text, None)]})
+        await _event(send, {**template, "choices": [shape.piece("", exchange.finish_reason)]})
+        if request.include_usage or request.include_metrics:
+            await _event(send, {**template, "choices": [], **_closing(exchange, request)})
         await _chunk(send, _DONE)
     except Exception as error:
         slug, status, body, _ = describe(error)
         exchange.failed(slug, str(error), status, error)
         await _event(send, body)
     await send({"type": "http.response.body", "body": b""})
+
+
+def _closing(exchange: Exchange, request: TextRequest) -> dict[str, Any]:
+    closing: dict[str, Any] = {"usage": _usage(exchange)} if request.include_usage else {}
+    return {**closing, "metrics": _metrics(exchange)} if request.include_metrics else closing
 
 
 async def _kept_alive(send: Send, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece, None]:
@@ -96,19 +112,42 @@ def _envelope(exchange: Exchange, kind: str) -> dict[str, Any]:
         "object": kind,
         "created": int(exchange.arrival.at),
         "model": exchange.fields.get("response_model"),
+        "system_fingerprint": exchange.fields.get("model_version"),
+        "service_tier": None,
     }
 
 
-def _delta(template: dict[str, Any], delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-    return {**template, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
-
-
-def _usage(exchange: Exchange) -> dict[str, int]:
+def _usage(exchange: Exchange) -> dict[str, Any]:
     read, written = exchange.input_tokens or 0, exchange.output_tokens
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    usage: dict[str, Any] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    cached = exchange.fields.get("cached_tokens")
+    if cached is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    return usage
 
 
-def _json(body: dict[str, Any]) -> bytes:
+def _metrics(exchange: Exchange) -> dict[str, float | None]:
+    """vLLM's words and meanings: time to first token counts from the turn, the wait for it stands beside it."""
+    queue_s, turn_s = exchange.queue_s, exchange.began_s
+    first_s, last_s, tokens = exchange.first_token_s, exchange.last_token_s, exchange.output_tokens
+    started = first_s is not None and last_s is not None and turn_s is not None
+    prefill_s, decode_s = (first_s - turn_s, last_s - first_s) if started else (None, None)  # type: ignore[operator]
+    busy_s = prefill_s + decode_s if prefill_s is not None and decode_s is not None else 0.0
+    return {
+        "time_to_first_token_ms": _milliseconds(prefill_s),
+        "generation_time_ms": _milliseconds(decode_s),
+        "queue_time_ms": _milliseconds(queue_s),
+        "mean_itl_ms": _milliseconds(decode_s / (tokens - 1)) if decode_s is not None and tokens > 1 else None,
+        "tokens_per_second": round(tokens / busy_s, 3) if busy_s > 0 else None,
+    }
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(max(0.0, seconds) * 1000, 3)
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    """As JSON; what is no character becomes a question mark."""
     return _encode(body).encode("utf-8", "replace")
 
 
@@ -118,7 +157,7 @@ async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
 
 
 async def _event(send: Send, body: dict[str, Any]) -> None:
-    await _chunk(send, b"data: " + _json(body) + b"\n\n")
+    await _chunk(send, b"data: " + encoded(body) + b"\n\n")
 
 
 async def _chunk(send: Send, data: bytes) -> None:

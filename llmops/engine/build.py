@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EngineDials, EngineKind
+from llmops.engine.embedding import EchoEmbedding, EmbeddingEngine
 
 # Ships with the package: small enough to try everything without a download.
 DEMO_MODEL = Path(__file__).parent.parent / "demo_model"
@@ -27,3 +28,13 @@ def build_engine(
     from llmops.engine.transformers_engine import TransformersEngine
 
     return TransformersEngine(model or str(DEMO_MODEL), dials, is_demo=model is None)
+
+
+def build_embedding(model: str, dials: EngineDials | None = None) -> EmbeddingEngine:
+    """An embedding engine that has not started yet. model: hub name or folder; `echo` needs no weights."""
+    if model == "echo":
+        return EchoEmbedding()
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from llmops.engine.transformers_embedding import TransformersEmbedding
+
+    return TransformersEmbedding(model, dials)

@@ -217,3 +217,9 @@ def first_line(error: Exception) -> str:
     """Of what a library says, as a sentence."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     return line if line.endswith(".") else line + "."
+
+
+def public_name(name: str) -> str:
+    """Clients see no path of this machine: a folder goes by its last part."""
+    folder = Path(name).expanduser()
+    return folder.resolve().name if folder.is_dir() else name

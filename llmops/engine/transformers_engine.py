@@ -6,7 +6,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from pathlib import Path
 
 import torch
 
@@ -17,7 +16,7 @@ from llmops.engine.errors import BadPrompt, EngineStopped, PromptTooLong
 from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
-from llmops.engine.loading import Loaded, load
+from llmops.engine.loading import Loaded, load, public_name
 from llmops.engine.placing import refuse_unbatchable
 from llmops.engine.progress import Progress
 from llmops.engine.prompting import encode
@@ -177,11 +176,7 @@ def _refuse_what_cannot_fit(generation: Generation, limit: int) -> None:
 
 
 def _public_name(name: str, is_demo: bool) -> str:
-    """Clients see no path of this machine: a folder goes by its last part."""
-    if is_demo:
-        return "llmops-demo"
-    folder = Path(name).expanduser()
-    return folder.resolve().name if folder.is_dir() else name
+    return "llmops-demo" if is_demo else public_name(name)
 
 
 def _eos_ids(loaded: Loaded) -> frozenset[int]:

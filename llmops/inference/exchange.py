@@ -40,6 +40,13 @@ class Arrival:
     trace_id: str | None = None
     span_id: str | None = None
     synthetic: bool = False
+    operation: str = "chat"
+    id_prefix: str = "chatcmpl-"
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether objectives count it: they are about answers, which thousands of quick vectors would hide."""
+        return not self.synthetic and self.operation != "embeddings"
 
 
 class Exchange:
@@ -56,16 +63,22 @@ class Exchange:
         self.first_token_s: float | None = None
         self.last_token_s: float | None = None
         self.text: list[str] = []
-        self._began_s: float | None = None
+        self.began_s: float | None = None
         self._ended_s: float | None = None
         self._emit = emit
         self._closed = False
         self._failed = False
+        self._answered = False
 
     def begin(self, now: float) -> None:
         """Its turn has come."""
-        self._began_s = now
-        self.fields["queue_s"] = now - self.arrival.clock_s
+        self.began_s = now
+        self.fields["queue_s"] = self.queue_s
+
+    @property
+    def queue_s(self) -> float | None:
+        """Seconds from its arrival to its turn."""
+        return None if self.began_s is None else self.began_s - self.arrival.clock_s
 
     def took(self, piece: Piece) -> None:
         """Note a piece of the answer."""
@@ -83,6 +96,10 @@ class Exchange:
             self.fields["cached_tokens"] = piece.cached_tokens
         self.finish_reason = piece.finish_reason or self.finish_reason
 
+    def answered(self) -> None:
+        """It has all that it asked for; an answer in text says so itself, by its finish reason."""
+        self._answered = True
+
     def failed(self, slug: str, message: str, status: int, error: BaseException | None = None) -> None:
         """Note how it failed; 4xx are the client's own and outside the objectives."""
         self._failed = True
@@ -91,7 +108,7 @@ class Exchange:
         if error is not None and slug == "internal":
             stack = "".join(traceback.format_exception(error))[-_STACK_CHARACTERS:]
         self.fields.update(error_type=slug, error_message=message, error_stack=stack, status_code=status)
-        self.fields["slo_eligible"] = status >= 500 and not self.arrival.synthetic
+        self.fields["slo_eligible"] = status >= 500 and self.arrival.is_judged
 
     def end(self) -> None:
         """The client has its answer: from here on its time no longer counts."""
@@ -103,7 +120,7 @@ class Exchange:
             return
         self._closed = True
         duration_s = (self._ended_s or time.monotonic()) - self.arrival.clock_s
-        outcome = "failure" if self._failed else "success" if self.finish_reason else "unknown"
+        outcome = "failure" if self._failed else "success" if self.finish_reason or self._answered else "unknown"
         if outcome == "unknown":
             # nginx's number for "client closed request", so that both logs agree
             self.fields.update(status_code=499, slo_eligible=False)
@@ -122,8 +139,8 @@ class Exchange:
         if first is not None and last is not None:
             timings["ttft_s"] = first - self.arrival.clock_s
             timings["decode_s"] = last - first
-            if self._began_s is not None:
-                timings["prefill_s"] = first - self._began_s
+            if self.began_s is not None:
+                timings["prefill_s"] = first - self.began_s
             if self.output_tokens > 1:
                 timings["tpot_s"] = (last - first) / (self.output_tokens - 1)
         return timings

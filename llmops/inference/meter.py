@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Callable
 
 _WINDOW_S = 1.0
 
@@ -11,6 +12,8 @@ class TokenMeter:
     """A sliding window of (moment, tokens); moments are monotonic seconds."""
 
     def __init__(self) -> None:
+        self.on_gap: Callable[[float], None] | None = None
+        """Told the seconds between each two tokens of an answer."""
         self._pieces: collections.deque[tuple[float, int]] = collections.deque()
         self._sum = 0
 
@@ -20,6 +23,12 @@ class TokenMeter:
             self._pieces.append((at, tokens))
             self._sum += tokens
             self._forget(at)
+
+    def gap(self, tokens: int, seconds: float) -> None:
+        """So many tokens came together, so long after the one before them: each has its share of the gap."""
+        if self.on_gap is not None:
+            for _ in range(tokens):
+                self.on_gap(max(0.0, seconds / tokens))
 
     def rate(self, now: float) -> float:
         """Output tokens a second over the last second."""

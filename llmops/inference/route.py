@@ -71,11 +71,12 @@ class Inference:
             "trace_id": arrival.trace_id,
             "span_id": arrival.span_id,
             "path": arrival.path,
+            "operation": arrival.operation,
             "synthetic": arrival.synthetic,
-            "slo_eligible": not arrival.synthetic,
+            "slo_eligible": arrival.is_judged,
             "client_ip": arrival.client_ip if self._record_user else None,
         }
-        exchange = Exchange(arrival, fields, self._emit, f"chatcmpl-{self._new_id()}")
+        exchange = Exchange(arrival, fields, self._emit, f"{arrival.id_prefix}{self._new_id()}")
         self.identify(exchange, arrival.user)
         return exchange
 
@@ -132,6 +133,8 @@ class Inference:
                         piece = await anext(pieces, None)
                     if piece is None:
                         break
+                    if exchange.last_token_s is not None:
+                        self.meter.gap(piece.tokens, piece.at - exchange.last_token_s)
                     exchange.took(piece)
                     self.meter.add(piece.tokens, piece.at)
                     yield piece

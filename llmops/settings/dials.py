@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 PositiveSeconds = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -59,6 +60,9 @@ class ServeSettings(Section):
     port: Port = Field(8000, description="port to bind; 0 takes a free one")
     drain_deadline_s: PositiveSeconds = Field(30.0, description="how long running requests may finish after SIGTERM")
     max_body_bytes: int = Field(2 << 20, gt=0, description="largest request body; larger ones get 413")
+    cors_origins: tuple[Origin, ...] = Field(
+        (), description='web pages that may call from a browser, as in ["http://127.0.0.1:3000"]; "*" is any'
+    )
 
     @property
     def url(self) -> str:
@@ -96,6 +100,9 @@ class EngineSettings(Section):
     max_running: int = Field(16, gt=0, description="generations that share a batch; further ones wait in the queue")
     max_model_len: int | None = Field(None, gt=0, description="cap on prompt + answer in tokens; empty: the model's")
     kv_cache_bytes: int | None = Field(None, gt=0, description="memory for the KV cache; empty: sized to the load")
+    embedding_model: str | None = Field(
+        None, description="hub name or local folder for /v1/embeddings; empty: none; `echo` needs no weights"
+    )
     echo_tokens_per_s: float = Field(50.0, ge=0, description="echo engine: pace of each answer; 0 is unpaced")
     echo_ttft_s: float = Field(0.05, ge=0, description="echo engine: time to first token")
 

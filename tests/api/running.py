@@ -13,6 +13,7 @@ import httpx
 from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
 from llmops.api.app import create_app
+from llmops.api.arriving import Door
 from llmops.api.correlation import new_id
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
@@ -21,7 +22,9 @@ from llmops.api.station import Station
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EchoDials
 from llmops.engine.echo import EchoEngine
+from llmops.engine.embedding import EmbeddingEngine
 from llmops.events import Bus, Document, Event, Origin, RequestEvent
+from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
 
@@ -80,6 +83,8 @@ async def running(
     max_body_bytes: int = 1 << 20,
     body_within_s: float = 30.0,
     start: bool = True,
+    embedding: EmbeddingEngine | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> AsyncIterator[Running]:
     """Start everything, and end it whatever the test did."""
     engine = engine or EchoEngine(EchoDials(tokens_per_s=500.0, ttft_s=0.01))
@@ -105,6 +110,7 @@ async def running(
     )
     metrics = Metrics(station.snapshot)
     station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
+    station.meter.on_gap = metrics.gap
 
     def emit(event: Event) -> None:
         metrics.observe(event)
@@ -124,10 +130,29 @@ async def running(
             await asyncio.sleep(0.01)
         await engine.stop()
 
-    app = create_app(station, inference, metrics, feed, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
+    embeddings = None
+    if embedding is not None:
+        vectors_gate = Gate(
+            max_running=2,
+            queue_size=queue_size,
+            buckets=Buckets(rate_per_s=rate_per_s, burst=burst),
+            clock=time.monotonic,
+        )
+        embeddings = Embeddings(embedding, vectors_gate, gate, deadline_s=deadline_s)
+    app = create_app(
+        station,
+        inference,
+        metrics,
+        feed,
+        door=Door(max_body_bytes, body_within_s),
+        embeddings=embeddings,
+        cors_origins=cors_origins,
+    )
     server = Server(app, drain)
     if start:
         await engine.start()
+        if embedding is not None:
+            await embedding.start()
     serving = asyncio.create_task(server.run_on(sock))
     url = f"http://127.0.0.1:{sock.getsockname()[1]}"
     async with httpx.AsyncClient() as http:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmops.api.errors import STATUS
+from llmops.api.schema import ChatRequest, CompletionRequest, EmbeddingRequest
 from llmops.events.documents import EVENT_TYPES
 from llmops.events.names import fields_of
 
@@ -37,3 +38,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("rule", ["serve_down", "vram", "slo"])
 def test_every_rule_has_a_runbook(rule: str) -> None:
     assert (ROOT / "docs" / "runbooks" / f"{rule}.md").exists()
+
+
+def test_every_error_code_and_route_of_the_api_is_documented() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    assert not {code for _, _, code in STATUS.values() if f"`{code}`" not in page}
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/models", "/health/live", "/metrics"):
+        assert path in page
+
+
+def test_every_field_that_a_request_may_have_is_documented() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    fields = {name for model in (ChatRequest, CompletionRequest, EmbeddingRequest) for name in model.model_fields}
+    assert not {name for name in fields if f"`{name}" not in page}

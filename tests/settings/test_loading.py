@@ -79,3 +79,11 @@ def test_a_home_in_a_path_is_expanded_and_a_webhook_must_be_a_url(an_empty_folde
     file.write_text('[watch]\nwebhook_url = "example.org/hook"\n')
     with pytest.raises(BadConfiguration, match=r"watch\.webhook_url in llmops\.toml"):
         load()
+
+
+def test_a_page_that_may_call_is_an_origin_and_not_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_SERVE__CORS_ORIGINS", '["http://127.0.0.1:3000", "*"]')
+    assert load().settings.serve.cors_origins == ("http://127.0.0.1:3000", "*")
+    monkeypatch.setenv("LLMOPS_SERVE__CORS_ORIGINS", '["http://127.0.0.1:3000/chat"]')
+    with pytest.raises(BadConfiguration, match=r"serve\.cors_origins"):
+        load()
