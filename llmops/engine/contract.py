@@ -106,7 +106,7 @@ class Health:
 
 
 class Engine(Protocol):
-    """Implementations: `echo`, `transformers`. Used from one event loop; errors are `EngineError`s."""
+    """Implementations: `echo`, `transformers`, `upstream`. Used from one event loop; errors are `EngineError`s."""
 
     @property
     def card(self) -> ModelCard:
