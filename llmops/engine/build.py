@@ -33,4 +33,6 @@ def build_engine(
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from llmops.engine.transformers_engine import TransformersEngine
 
-    return TransformersEngine(model or str(DEMO_MODEL), dials, is_demo=model is None)
+    return TransformersEngine(
+        model or str(DEMO_MODEL), dials, is_demo=model is None, one_by_one=kind == "transformers-sequential"
+    )

@@ -13,13 +13,13 @@ import pytest_asyncio
 
 from llmops.engine.build import build_engine
 from llmops.engine.contract import Engine, Generation, Message, Sampling
-from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
+from llmops.engine.dials import EchoDials, EngineDials, EngineKind, UpstreamDials
 from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, PromptTooLong
 from tests.engine import tiny_model
 from tests.engine.answers import ask, pieces_of, text_of, until
 from tests.engine.openai_server import openai_server
 
-KINDS = ["echo", "transformers", "upstream"]
+KINDS: list[EngineKind] = ["echo", "transformers", "transformers-sequential", "upstream"]
 PROMPT = "one two three four five six seven eight nine ten eleven twelve thirteen"
 
 
@@ -29,7 +29,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def _unstarted(kind: str, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+async def _unstarted(kind: EngineKind, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
     echo = EchoDials(tokens_per_s=500, ttft_s=0.0, max_model_len=512)
     if kind == "echo":
         yield build_engine("echo", dials=EngineDials(echo=echo))
@@ -39,7 +39,7 @@ async def _unstarted(kind: str, request: pytest.FixtureRequest) -> AsyncIterator
         async with openai_server(roomy, told_len=512) as server:
             yield build_engine("upstream", dials=EngineDials(upstream=UpstreamDials(url=server.url)))
     else:
-        yield build_engine("transformers", str(request.getfixturevalue("tiny_folder")))
+        yield build_engine(kind, str(request.getfixturevalue("tiny_folder")))
 
 
 @pytest_asyncio.fixture(params=KINDS)
@@ -185,7 +185,7 @@ async def test_what_runs_at_stop_fails_with_a_typed_error(engine: Engine) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_engine_that_has_not_started_is_not_ready_and_refuses(
-    kind: str, request: pytest.FixtureRequest
+    kind: EngineKind, request: pytest.FixtureRequest
 ) -> None:
     async with _unstarted(kind, request) as engine:
         assert engine.health().state == "starting"
