@@ -24,7 +24,11 @@ app.add_typer(bench_app, name="bench")
 Model = Annotated[str | None, typer.Argument(help="Hub name or local folder; none: the demo model that ships.")]
 Host = Annotated[str | None, typer.Option(help="Address to bind.")]
 Port = Annotated[int | None, typer.Option(help="Port to bind; 0 takes a free one.")]
-Engine = Annotated[str | None, typer.Option(help="transformers, or echo: no weights, for trying things out.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="transformers, transformers-sequential, upstream, or echo: no weights, for trying things out."),
+]
+Upstream = Annotated[str | None, typer.Option(help="OpenAI-compatible server to put behind: http://host:port/v1.")]
 Quantization = Annotated[str | None, typer.Option(help="none, nf4, nf4-double or int8.")]
 State = Annotated[str | None, typer.Option("--state", help="Folder of journal and store.")]
 Url = Annotated[str | None, typer.Option(help="Which serve to talk to.")]
@@ -47,12 +51,13 @@ def serve(
     host: Host = None,
     port: Port = None,
     engine: Engine = None,
+    upstream: Upstream = None,
     quantization: Quantization = None,
     state: State = None,
     supervised: Supervised = False,
 ) -> None:
     """Serve a model over an OpenAI-compatible API."""
-    loaded = _load(_serving(model, host, port, engine, quantization, state))
+    loaded = _load(_serving(model, host, port, engine, quantization, state, upstream))
     _follow_supervisor(supervised)
     from llmops import serve as program
 
@@ -80,11 +85,12 @@ def up(
     host: Host = None,
     port: Port = None,
     engine: Engine = None,
+    upstream: Upstream = None,
     quantization: Quantization = None,
     state: State = None,
 ) -> None:
     """Run serve and watch under one roof; restart what dies."""
-    flags = _serving(model, host, port, engine, quantization, state)
+    flags = _serving(model, host, port, engine, quantization, state, upstream)
     loaded = _load(flags)
     from llmops import up as program
 
@@ -208,12 +214,14 @@ def _serving(
     engine: str | None,
     quantization: str | None,
     state: str | None,
+    upstream: str | None,
 ) -> dict[str, Any]:
     return {
+        "engine.upstream_url": upstream,
         "engine.model": model,
         "serve.host": host,
         "serve.port": port,
-        "engine.kind": engine,
+        "engine.kind": engine or ("upstream" if upstream else None),
         "engine.quantization": quantization,
         "state.directory": state,
     }

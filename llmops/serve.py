@@ -26,7 +26,7 @@ from llmops.api.server import Server, bind
 from llmops.api.station import Station
 from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine
-from llmops.engine.dials import EchoDials, EngineDials
+from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Emit, Event, SampleEvent
 from llmops.gpu.build import build_sampler
@@ -77,7 +77,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         process_id=os.getpid(),
         started_at=time.time(),
         previous_exit=run_file.begin(instance_id=instance_id, url=url),
-        model_name="echo" if settings.engine.kind == "echo" else settings.engine.model or "llmops-demo",
+        model_name=_name_while_loading(settings.engine),
         environment=_versions(),
         sample_interval_s=settings.gpu.interval_s,
     )
@@ -179,6 +179,12 @@ def _announce_loading(station: Station) -> None:
         )
 
 
+def _name_while_loading(settings: EngineSettings) -> str:
+    if settings.kind == "echo":
+        return "echo"
+    return settings.model or ("upstream" if settings.kind == "upstream" else "llmops-demo")
+
+
 def _engine(settings: EngineSettings, state: Path) -> Engine:
     dials = EngineDials(
         revision=settings.revision,
@@ -197,8 +203,22 @@ def _engine(settings: EngineSettings, state: Path) -> Engine:
         max_model_len=settings.max_model_len,
         kv_cache_bytes=settings.kv_cache_bytes,
         echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
+        upstream=_upstream(settings),
     )
     return build_engine(settings.kind, settings.model, dials)
+
+
+def _upstream(settings: EngineSettings) -> UpstreamDials:
+    return UpstreamDials(
+        url=settings.upstream_url,
+        api_key=settings.upstream_api_key.get_secret_value() if settings.upstream_api_key else None,
+        connect_timeout_s=settings.upstream_connect_timeout_s,
+        read_timeout_s=settings.upstream_read_timeout_s,
+        start_timeout_s=settings.upstream_start_timeout_s,
+        retries=settings.upstream_retries,
+        look_every_s=settings.upstream_look_every_s,
+        dead_after_s=settings.upstream_dead_after_s,
+    )
 
 
 def _gate(admission: AdmissionSettings, engine: EngineSettings) -> Gate:

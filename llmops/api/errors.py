@@ -23,9 +23,11 @@ STATUS: dict[str, tuple[int, str, str]] = {
     "timeout": (504, "server_error", "timeout"),
     "oom": (503, "server_error", "oom"),
     "engine_stopped": (503, "server_error", "engine_stopped"),
+    "upstream_failed": (502, "server_error", "upstream_failed"),
+    "upstream_busy": (503, "server_error", "upstream_busy"),
     "internal": (500, "server_error", "internal"),
 }
-_RETRY_AFTER_S = {"oom": 5, "engine_stopped": 5}
+_RETRY_AFTER_S = {"oom": 5, "engine_stopped": 5, "upstream_busy": 5}
 
 
 class BodyTooLarge(InvalidRequest):

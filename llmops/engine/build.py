@@ -16,18 +16,27 @@ DEMO_MODEL = Path(__file__).parent.parent / "demo_model"
 def build_engine(
     kind: EngineKind = "transformers", model: str | None = None, dials: EngineDials | None = None
 ) -> Engine:
-    """An engine that has not started yet. model: hub name or folder; None is the demo model that ships."""
+    """An engine that has not started yet.
+
+    model: hub name or folder, None is the demo model that ships; of an upstream its name, None the only one there.
+    """
     dials = dials or EngineDials()
     if kind == "echo":
         from llmops.engine.echo import EchoEngine
 
         return EchoEngine(dials.echo)
+    if kind == "upstream":
+        from llmops.engine.upstream import UpstreamEngine
+
+        return UpstreamEngine(model, dials)
     # Before torch loads OpenMP: its threads spin while they wait, and on a CPU that anything else uses a spinning
     # thread keeps the one that it waits for from running (docs/decisions/0005-waiting-threads.md).
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from llmops.engine.transformers_engine import TransformersEngine
 
-    return TransformersEngine(model or str(DEMO_MODEL), dials, is_demo=model is None)
+    return TransformersEngine(
+        model or str(DEMO_MODEL), dials, is_demo=model is None, one_by_one=kind == "transformers-sequential"
+    )
 
 
 def build_embedding(model: str, dials: EngineDials | None = None) -> EmbeddingEngine:

@@ -106,7 +106,10 @@ class Health:
 
 
 class Engine(Protocol):
-    """Implementations: `echo`, `transformers`. Used from one event loop; errors are `EngineError`s."""
+    """Implementations: `transformers`, `transformers-sequential`, `upstream`, `echo`.
+
+    Used from one event loop; errors are `EngineError`s.
+    """
 
     @property
     def card(self) -> ModelCard:

@@ -1,4 +1,4 @@
-"""The dials of both engines, as plain values that the programs fill in."""
+"""The dials of all engines, as plain values that the programs fill in."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-EngineKind: TypeAlias = Literal["transformers", "echo"]
+EngineKind: TypeAlias = Literal["transformers", "transformers-sequential", "upstream", "echo"]
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 Quantization: TypeAlias = Literal["none", "nf4", "nf4-double", "int8"]
 Attention: TypeAlias = Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"]
@@ -28,6 +28,28 @@ class EchoDials:
     oom_at: int | None = None
     stall_at: int | None = None
     die_at: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamDials:
+    """Where the upstream engine asks, and how patient it is.
+
+    url: up to and including the version, as in http://127.0.0.1:8001/v1.
+    read_timeout_s: longest silence in an answer, the wait for its first token included.
+    start_timeout_s: how long a start waits for an upstream that is away or still loads its model.
+    retries: further tries of a request that the upstream did not begin.
+    look_every_s: between two looks at the upstream's health.
+    dead_after_s: an upstream that was not well for so long makes the engine dead.
+    """
+
+    url: str | None = None
+    api_key: str | None = dataclasses.field(default=None, repr=False)
+    connect_timeout_s: float = 5.0
+    read_timeout_s: float = 120.0
+    start_timeout_s: float = 600.0
+    retries: int = 2
+    look_every_s: float = 5.0
+    dead_after_s: float = 300.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +89,4 @@ class EngineDials:
     probe_timeout_s: float = 120.0
     stall_s: float = 30.0
     echo: EchoDials = EchoDials()
+    upstream: UpstreamDials = UpstreamDials()

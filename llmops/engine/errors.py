@@ -43,3 +43,15 @@ class EngineStopped(EngineError):
     """The engine stopped or is restarting; what it had begun is lost."""
 
     slug = "engine_stopped"
+
+
+class UpstreamFailed(EngineError):
+    """The upstream server is away, broke off, or answered what no such server should."""
+
+    slug = "upstream_failed"
+
+
+class UpstreamBusy(UpstreamFailed):
+    """The upstream server takes no more for now: ask again later."""
+
+    slug = "upstream_busy"

@@ -41,10 +41,14 @@ class Flow:
             return
         fresh = output.generated_tokens[self._seen :]
         self._seen += len(fresh)
+        self.take(fresh, output.timestamps[-1] if output.timestamps else self._at, output.is_finished())
+
+    def take(self, fresh: list[int], at: float, is_last: bool) -> None:
+        """Takes new tokens. at: when the last of them was there."""
         self.length += len(fresh)
         self._tokens += fresh
-        self._at = output.timestamps[-1] if output.timestamps else self._at
-        self._is_last = output.is_finished()
+        self._at = at
+        self._is_last = is_last
         self._news.set()
 
     def fail(self, error: EngineError) -> None:

@@ -69,6 +69,12 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         noise = gumbel(arguments[_KEY], self._hashed_vocabulary(scores))
         return scores.add_(noise.mul_(temperature > 0))
 
+    def alone(self, draw: Draw, position: int, scores: torch.Tensor) -> torch.Tensor:
+        """The same draw outside of the batch loop: the next token of one generation, at `position`."""
+        self._draws = draw.temperature > 0
+        self._filters = self._draws and (draw.top_k > 0 or draw.top_p < 1)
+        return self(scores, scores, _columns([draw], [position]).to(scores.device))
+
     def _hashed_vocabulary(self, scores: torch.Tensor) -> torch.Tensor:
         size = scores.size(-1)
         if self._vocabulary is None or self._vocabulary.size(0) != size or self._vocabulary.device != scores.device:

@@ -118,12 +118,9 @@ def is_offloaded(places: frozenset[str]) -> bool:
     return "disk" in places or (len(places) > 1 and bool(places & set(_RAM)))
 
 
-def refuse_unbatchable(name: str, places: frozenset[str]) -> None:
-    """Continuous batching keeps one cache, on one device. Raises ModelNotLoaded."""
+def spread_over(places: frozenset[str]) -> str | None:
+    """Why batching can't take a model that lies there, in words that follow "because"; None when it can."""
     computing = sorted(places - set(_RAM))
-    if len(computing) > 1:
-        raise ModelNotLoaded(
-            f"{name!r} is spread over {', '.join(computing)}, and batching keeps its cache on one device: quantise it "
-            "to fit one, or run `vllm serve` over all of them and put llmops in front with "
-            "`llmops serve --engine upstream`."
-        )
+    return (
+        f"it is spread over {', '.join(computing)}, and a batch keeps its cache on one" if len(computing) > 1 else None
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
 import torch
 
@@ -16,16 +18,24 @@ from llmops.engine.errors import BadPrompt, EngineStopped, PromptTooLong
 from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
-from llmops.engine.loading import Loaded, load, public_name
-from llmops.engine.placing import refuse_unbatchable
+from llmops.engine.loading import Loaded, first_line, load, public_name
+from llmops.engine.placing import spread_over
 from llmops.engine.progress import Progress
 from llmops.engine.prompting import encode
 from llmops.engine.sampling import model_default, resolve
+from llmops.engine.sequential import OneByOne
 from llmops.engine.speech import Speech
+from llmops.engine.suitability import UNSUITED, why_not_batched
+
+_log = logging.getLogger(__name__)
+_Loop = TypeVar("_Loop", LiveLoop, OneByOne)
 
 
 class TransformersEngine:
-    """Used from one event loop. `stop` must be called before the process ends: the batch thread is no daemon."""
+    """Batches where the model can be batched, else goes one by one. Used from one event loop.
+
+    `stop` must be called before the process ends: the batch thread is no daemon.
+    """
 
     def __init__(
         self,
@@ -33,18 +43,20 @@ class TransformersEngine:
         dials: EngineDials | None = None,
         *,
         is_demo: bool = False,
+        one_by_one: bool = False,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
     ) -> None:
         self._name = model
         self._dials = dials or EngineDials()
         self._is_demo = is_demo
+        self._one_by_one = one_by_one
         self._clock = clock
         self._rng = rng or random.SystemRandom()
         self._progress = Progress()
         self._stopped = False
         self._loaded: Loaded | None = None
-        self._live: LiveLoop | None = None
+        self._live: LiveLoop | OneByOne | None = None
         self._last_card: ModelCard | None = None  # the record of a stopped engine's last requests still names it
         self._default = Sampling()
         self._eos_ids: frozenset[int] = frozenset()
@@ -57,7 +69,7 @@ class TransformersEngine:
         return ModelCard(
             id=_public_name(self._name, self._is_demo),
             version=loaded.version,
-            engine="transformers",
+            engine="transformers-sequential" if isinstance(live, OneByOne) else "transformers",
             dtype=loaded.dtype,
             quantization=loaded.quantization,
             max_model_len=live.plan.max_model_len,
@@ -70,7 +82,7 @@ class TransformersEngine:
         except Exception as error:  # an architecture that batching refuses fails in the library's own words
             raise unservable(self._name, error) from error
 
-    async def _open(self) -> tuple[Loaded, LiveLoop]:
+    async def _open(self) -> tuple[Loaded, LiveLoop | OneByOne]:
         if self._dials.torch_threads is not None:
             torch.set_num_threads(self._dials.torch_threads)
         try:
@@ -78,16 +90,21 @@ class TransformersEngine:
         except asyncio.CancelledError:  # a thread can't be cancelled, and the process would wait for it
             self._progress.abandon()
             raise
-        refuse_unbatchable(self._name, loaded.places)
         self._default = model_default(loaded.model.generation_config)
         self._eos_ids = _eos_ids(loaded)
-        live = LiveLoop(loaded, plan_for(loaded, self._dials), self._eos_ids, self._dials, self._clock)
-        try:
-            await live.open()
-        except BaseException:  # a start that is cancelled must not leave the batch thread behind
-            await live.close()
-            raise
-        return loaded, live
+        return loaded, await self._choose_loop(loaded)
+
+    async def _choose_loop(self, loaded: Loaded) -> LiveLoop | OneByOne:
+        """Batching where the model allows it; one generation at a time where it doesn't, or where that was asked."""
+        why = "that was asked for" if self._one_by_one else why_not_batched(loaded.model) or spread_over(loaded.places)
+        if why is None:
+            try:
+                plan = plan_for(loaded, self._dials)
+                return await _opened(LiveLoop(loaded, plan, self._eos_ids, self._dials, self._clock))
+            except UNSUITED as error:
+                why = f"batching fails at it ({type(error).__name__}: {first_line(error).rstrip('.')})"
+        _log.info("%s: one generation at a time, because %s", self._name, why)
+        return await _opened(OneByOne(loaded, self._eos_ids, self._dials, self._clock))
 
     def encode(self, prompt: Prompt) -> list[int]:
         return encode(self._here()[0].tokenizer, prompt)
@@ -158,11 +175,20 @@ class TransformersEngine:
         tokenizer = self._here()[0].tokenizer
         return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
-    def _here(self) -> tuple[Loaded, LiveLoop]:
+    def _here(self) -> tuple[Loaded, LiveLoop | OneByOne]:
         loaded, live = self._loaded, self._live
         if loaded is None or live is None:
             raise EngineStopped(self.health().reason)
         return loaded, live
+
+
+async def _opened(live: _Loop) -> _Loop:
+    try:
+        await live.open()
+    except BaseException:  # a start that is cancelled must not leave the thread behind
+        await live.close()
+        raise
+    return live
 
 
 def _refuse_what_cannot_fit(generation: Generation, limit: int) -> None:

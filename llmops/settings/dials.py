@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 PositiveSeconds = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -74,8 +74,12 @@ class ServeSettings(Section):
 class EngineSettings(Section):
     """What turns a prompt into tokens."""
 
-    kind: Literal["transformers", "echo"] = Field("transformers", description="which engine")
-    model: str | None = Field(None, description="hub name or local folder; empty: the demo model that ships")
+    kind: Literal["transformers", "transformers-sequential", "upstream", "echo"] = Field(
+        "transformers", description="which engine; transformers goes one by one where it can't batch"
+    )
+    model: str | None = Field(
+        None, description="hub name or local folder, empty: the demo model that ships; of an upstream: its name there"
+    )
     revision: str | None = Field(None, description="commit, tag or branch of a hub model")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="auto: bf16 on CUDA, else fp32"
@@ -105,6 +109,22 @@ class EngineSettings(Section):
     )
     echo_tokens_per_s: float = Field(50.0, ge=0, description="echo engine: pace of each answer; 0 is unpaced")
     echo_ttft_s: float = Field(0.05, ge=0, description="echo engine: time to first token")
+    upstream_url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None = Field(
+        None, description="upstream engine: address of an OpenAI-compatible API, as in http://127.0.0.1:8001/v1"
+    )
+    upstream_api_key: SecretStr | None = Field(None, description="upstream engine: sent as a bearer token; never shown")
+    upstream_connect_timeout_s: PositiveSeconds = Field(5.0, description="upstream engine: to open a connection")
+    upstream_read_timeout_s: PositiveSeconds = Field(
+        120.0, description="upstream engine: longest silence, the wait for the first token included"
+    )
+    upstream_start_timeout_s: PositiveSeconds = Field(
+        600.0, description="upstream engine: how long to wait for one that is away or loads its model"
+    )
+    upstream_retries: int = Field(2, ge=0, le=10, description="upstream engine: tries again of what it did not begin")
+    upstream_look_every_s: PositiveSeconds = Field(5.0, description="upstream engine: between two looks at its health")
+    upstream_dead_after_s: PositiveSeconds = Field(
+        300.0, description="upstream engine: serve ends when it was not well for so long, to be started afresh"
+    )
 
 
 class AdmissionSettings(Section):

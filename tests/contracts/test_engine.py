@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest_asyncio
 
 from llmops.engine.build import build_engine
 from llmops.engine.contract import Engine, Generation, Message, Sampling
-from llmops.engine.dials import EchoDials, EngineDials
+from llmops.engine.dials import EchoDials, EngineDials, EngineKind, UpstreamDials
 from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, PromptTooLong
 from tests.engine import tiny_model
 from tests.engine.answers import ask, pieces_of, text_of, until
+from tests.engine.openai_server import openai_server
 
+KINDS: list[EngineKind] = ["echo", "transformers", "transformers-sequential", "upstream"]
 PROMPT = "one two three four five six seven eight nine ten eleven twelve thirteen"
 
 
@@ -25,18 +28,26 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model.build(tmp_path_factory.mktemp("tiny"))
 
 
-def _unstarted(kind: str, request: pytest.FixtureRequest) -> Engine:
+@contextlib.asynccontextmanager
+async def _unstarted(kind: EngineKind, request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    echo = EchoDials(tokens_per_s=500, ttft_s=0.0, max_model_len=512)
     if kind == "echo":
-        return build_engine("echo", dials=EngineDials(echo=EchoDials(tokens_per_s=500, ttft_s=0.0, max_model_len=512)))
-    return build_engine("transformers", str(request.getfixturevalue("tiny_folder")))
+        yield build_engine("echo", dials=EngineDials(echo=echo))
+    elif kind == "upstream":
+        # The upstream counts words, the engine estimates: what fits by the estimate must fit there too.
+        roomy = dataclasses.replace(echo, max_model_len=1024)
+        async with openai_server(roomy, told_len=512) as server:
+            yield build_engine("upstream", dials=EngineDials(upstream=UpstreamDials(url=server.url)))
+    else:
+        yield build_engine(kind, str(request.getfixturevalue("tiny_folder")))
 
 
-@pytest_asyncio.fixture(params=["echo", "transformers"])
+@pytest_asyncio.fixture(params=KINDS)
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
-    engine = _unstarted(request.param, request)
-    await engine.start()
-    yield engine
-    await engine.stop()
+    async with _unstarted(request.param, request) as engine:
+        await engine.start()
+        yield engine
+        await engine.stop()
 
 
 async def test_an_answer_has_one_finish_reason_and_it_comes_last(engine: Engine) -> None:
@@ -172,11 +183,11 @@ async def test_what_runs_at_stop_fails_with_a_typed_error(engine: Engine) -> Non
         await task
 
 
-@pytest.mark.parametrize("kind", ["echo", "transformers"])
+@pytest.mark.parametrize("kind", KINDS)
 async def test_an_engine_that_has_not_started_is_not_ready_and_refuses(
-    kind: str, request: pytest.FixtureRequest
+    kind: EngineKind, request: pytest.FixtureRequest
 ) -> None:
-    engine = _unstarted(kind, request)
-    assert engine.health().state == "starting"
-    with pytest.raises(EngineError):
-        await asyncio.wait_for(text_of(engine, Generation(id="x", prompt="", prompt_ids=[1, 2], max_tokens=3)), 1)
+    async with _unstarted(kind, request) as engine:
+        assert engine.health().state == "starting"
+        with pytest.raises(EngineError):
+            await asyncio.wait_for(text_of(engine, Generation(id="x", prompt="", prompt_ids=[1, 2], max_tokens=3)), 1)

@@ -7,7 +7,7 @@ import torch
 
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import ModelNotLoaded
-from llmops.engine.placing import attention_for, device_of, is_offloaded, placement, places_of, refuse_unbatchable
+from llmops.engine.placing import attention_for, device_of, is_offloaded, placement, places_of, spread_over
 
 ON_CPU = not torch.cuda.is_available()
 
@@ -86,13 +86,12 @@ class Spread:
 def test_a_model_on_several_gpus_is_not_batched() -> None:
     places = places_of(Spread({"a": 0, "b": 1, "c": "cpu"}))
     assert places == {"cuda:0", "cuda:1", "cpu"}
-    with pytest.raises(ModelNotLoaded, match=r"'m' is spread over cuda:0, cuda:1.*vllm serve.*--engine upstream"):
-        refuse_unbatchable("m", places)
+    assert "spread over cuda:0, cuda:1" in str(spread_over(places))
 
 
 def test_a_model_on_one_gpu_is_batched_with_layers_in_ram_too() -> None:
     for devices in (None, {"a": 0, "b": "cpu"}, {"a": "cpu"}, {"a": "cpu", "b": "disk"}):
-        refuse_unbatchable("m", places_of(Spread(devices)))
+        assert spread_over(places_of(Spread(devices))) is None
 
 
 @pytest.mark.parametrize(
