@@ -82,9 +82,9 @@ def _read(folder: Path, version: str, dials: EngineDials, device: str, where: di
     from llmops.engine.placing import attention_for, places_of
     from llmops.engine.weighing import measured_bytes
 
-    dtype = _dtype(dials.dtype, device)
     told: dict[str, Any] = {"local_files_only": True, "trust_remote_code": dials.trust_remote_code}
     config = AutoConfig.from_pretrained(folder, **told)
+    dtype = dtype_for(dials.dtype, device, getattr(config, "dtype", None))
     attention = attention_for(dials, device, dtype, _supports_flash(config))
     tokenizer = AutoTokenizer.from_pretrained(folder, **told)
     read: Any = AutoModelForCausalLM.from_pretrained(
@@ -181,12 +181,19 @@ def _supports_flash(config: Any) -> bool:
     return type(config) in mapping and bool(getattr(mapping[type(config)], "_supports_flash_attn", False))
 
 
-def _dtype(asked: str, device: str) -> Any:
+def dtype_for(asked: str, device: str, stored: Any) -> Any:
+    """As asked; else half precision where the device computes in it, on a CPU only if the files are in it too.
+
+    A bfloat16 product of 16 rows takes less than half the time of a float32 one on a CPU that has instructions for it.
+    """
     import torch
 
-    if asked == "auto":
-        return torch.bfloat16 if device.startswith("cuda") else torch.float32
-    return getattr(torch, asked)
+    if asked != "auto":
+        return getattr(torch, asked)
+    if device.startswith("cuda"):
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    has_instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if has_instructions and stored == torch.bfloat16 else torch.float32
 
 
 def _refuse_made_up(folder: Path, missing: Collection[str]) -> None:
