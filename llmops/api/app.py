@@ -14,8 +14,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import llmops
+from llmops.admission.refusals import InvalidApiKey
+from llmops.api.answer import send_json
 from llmops.api.chat import BODY_WITHIN_S, ChatRoute
-from llmops.api.errors import body_of
+from llmops.api.door import Door
+from llmops.api.errors import body_of, describe
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import CONTENT_TYPE, Metrics
 from llmops.api.schema import ChatRequest
@@ -34,10 +37,12 @@ def create_app(
     *,
     max_body_bytes: int,
     body_within_s: float = BODY_WITHIN_S,
+    door: Door | None = None,
 ) -> ASGIApp:
-    """Every route of one serve process. The caller starts and stops what stands behind them."""
+    """Every route of one serve process. The caller starts and stops what stands behind them. No door: open to all."""
+    door = door or Door()
     app = FastAPI(title="llmops", version=llmops.__version__, description=llmops.__doc__ or "")
-    chat = ChatRoute(lambda: inference, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
+    chat = ChatRoute(lambda: inference, door=door, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
     app.router.routes.append(Route(CHAT, chat, methods=["POST"]))
     _add_models(app, station)
     _add_health(app, station)
@@ -47,10 +52,24 @@ def create_app(
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         """The one hot path skips the framework's middleware: a herd of refusals is answered in half the time."""
-        hot = scope["type"] == "http" and scope["path"] == CHAT and scope["method"] == "POST"
-        await (chat if hot else app)(scope, receive, send)
+        if scope["type"] == "http" and scope["path"] == CHAT and scope["method"] == "POST":
+            await chat(scope, receive, send)  # asks at the door itself: its refusals are recorded
+        elif not await _turned_away(door, scope, send):
+            await app(scope, receive, send)
 
     return front
+
+
+async def _turned_away(door: Door, scope: Scope, send: Send) -> bool:
+    if scope["type"] != "http":
+        return False  # nothing else is served
+    try:
+        door.name_of(scope, dict(scope["headers"]))
+    except InvalidApiKey as error:
+        _, status, body, headers = describe(error)
+        await send_json(send, status, body, headers)
+        return True
+    return False
 
 
 def _add_models(app: FastAPI, station: Station) -> None:
@@ -130,7 +149,13 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         parts.update(schema.pop("$defs", {}))
         parts["ChatRequest"] = schema
         content = {"application/json": {"schema": {"$ref": "#/components/schemas/ChatRequest"}}}
-        statuses = {200: "The answer", 400: "Bad request", 404: "Unknown model", 413: "Body too large"}
+        statuses = {
+            200: "The answer",
+            400: "Bad request",
+            401: "No valid API key",
+            404: "Unknown model",
+            413: "Body too large",
+        }
         statuses |= {429: "The user's bucket is empty", 503: "Queue full or not ready", 504: "Deadline passed"}
         document["paths"][CHAT] = {
             "post": {

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from llmops.api.answer import send_json, send_stream, send_whole
 from llmops.api.correlation import request_id_of, trace_of
+from llmops.api.door import Door, deadline_of, priority_of
 from llmops.api.errors import BodyTooLarge, BodyTooSlow, describe
 from llmops.api.leaving import until_client_leaves
 from llmops.api.schema import ChatRequest, parse_chat
@@ -31,26 +32,34 @@ class ChatRoute:
     """An ASGI application for this one path. Every request that reaches it emits exactly one event."""
 
     def __init__(
-        self, inference: Callable[[], Inference], *, max_body_bytes: int, body_within_s: float = BODY_WITHIN_S
+        self,
+        inference: Callable[[], Inference],
+        *,
+        door: Door,
+        max_body_bytes: int,
+        body_within_s: float = BODY_WITHIN_S,
     ) -> None:
         self._inference = inference
+        self._door = door
         self._body_within_s = body_within_s
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the client's departure cancels all of it."""
         inference = self._inference()
-        exchange = inference.arrive(_arrival(scope))
+        headers = dict(scope["headers"])
+        exchange = inference.arrive(_arrival(scope, headers))
         try:
+            name = self._enter(scope, headers, exchange)
             chat = parse_chat(await self._body(receive))
-            if chat.user:
+            if chat.user and name is None:  # a key's limits hold whatever name its holder gives
                 inference.identify(exchange, chat.user)
             # Admitted or refused in one breath: a refusal never waits behind the others' tasks.
             with inference.admit(exchange, chat.ask()) as admitted:
                 generation = await inference.prepare(admitted)
                 pieces = inference.generate(admitted, generation)
                 # The route has its own deadline; this one is for a client that stops reading its answer.
-                async with asyncio.timeout(inference.deadline_s + _GRACE_S):
+                async with asyncio.timeout(inference.time_left_s(exchange) + _GRACE_S):
                     await until_client_leaves(receive, _send(send, pieces, exchange, chat))
         except ClientDisconnect:
             pass  # left while sending its body: the event says so
@@ -65,6 +74,16 @@ class ChatRoute:
             exchange.end()
             # In the loop's next round: the answers of everyone who came with us leave before ours is written down.
             asyncio.get_running_loop().call_soon(exchange.close)
+
+    def _enter(self, scope: Scope, headers: dict[bytes, bytes], exchange: Exchange) -> str | None:
+        """Before anything is read: whose request it is by its key, and how urgent."""
+        name = self._door.name_of(scope, headers)
+        inference = self._inference()
+        if name is not None:
+            inference.identify(exchange, name)
+        priority = priority_of(headers, is_synthetic=exchange.arrival.synthetic)
+        inference.rank(exchange, priority, deadline_of(headers))
+        return name
 
     async def _body(self, receive: Receive) -> bytes:
         body = bytearray()
@@ -94,8 +113,7 @@ async def _send(send: Send, pieces: AsyncGenerator[Piece, None], exchange: Excha
         await send_whole(send, pieces, exchange, id_header)
 
 
-def _arrival(scope: Scope) -> Arrival:
-    headers: dict[bytes, bytes] = dict(scope["headers"])
+def _arrival(scope: Scope, headers: dict[bytes, bytes]) -> Arrival:
     trace_id, span_id = trace_of(headers.get(b"traceparent"))
     client_ip = scope["client"][0] if scope["client"] else None
     return Arrival(

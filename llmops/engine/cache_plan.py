@@ -36,7 +36,7 @@ class CachePlan:
 
 
 def longest(num_blocks: int) -> int:
-    """The longest prompt and answer that so many pages take."""
+    """The longest prompt and answer that so many pages take, or all of them together."""
     return int(USABLE * num_blocks * PAGE_SIZE)
 
 

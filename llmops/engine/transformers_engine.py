@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from llmops.engine.batching import plan_for
+from llmops.engine.cache_plan import longest
 from llmops.engine.contract import EngineStats, Generation, Health, ModelCard, Piece, Prompt, Sampling
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import BadPrompt, EngineStopped, PromptTooLong
@@ -60,6 +61,7 @@ class TransformersEngine:
             quantization=None if self._dials.quantization == "none" else self._dials.quantization,
             max_model_len=live.plan.max_model_len,
             is_demo=self._is_demo,
+            cache_tokens=longest(live.plan.num_blocks),
         )
 
     async def start(self) -> None:

@@ -14,6 +14,7 @@ from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
 from llmops.api.app import create_app
 from llmops.api.correlation import new_id
+from llmops.api.door import Door
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
@@ -80,6 +81,7 @@ async def running(
     max_body_bytes: int = 1 << 20,
     body_within_s: float = 30.0,
     start: bool = True,
+    door: Door | None = None,
 ) -> AsyncIterator[Running]:
     """Start everything, and end it whatever the test did."""
     engine = engine or EchoEngine(EchoDials(tokens_per_s=500.0, ttft_s=0.01))
@@ -124,7 +126,9 @@ async def running(
             await asyncio.sleep(0.01)
         await engine.stop()
 
-    app = create_app(station, inference, metrics, feed, max_body_bytes=max_body_bytes, body_within_s=body_within_s)
+    app = create_app(
+        station, inference, metrics, feed, max_body_bytes=max_body_bytes, body_within_s=body_within_s, door=door
+    )
     server = Server(app, drain)
     if start:
         await engine.start()
