@@ -165,17 +165,16 @@ class Gate:
     def _has_slot_for(self, ticket: Ticket) -> bool:
         if self._slots < self.max_running:
             return True
-        spare = self._spare_slots < self._spare_running and ticket.priority is not Priority.BENCHMARK
-        return spare and not self._running_of[ticket.user]
+        spare = self._spare_slots < self._spare_running and ticket.user not in self._running_of
+        return spare and ticket.priority is not Priority.BENCHMARK
 
     def _fits(self, ticket: Ticket, active: int) -> bool:
         """Beside `active` others in the cache. Alone everything fits: the engine refuses what never would."""
         return active == 0 or self.cache_tokens is None or self._tokens + ticket.tokens <= self.cache_tokens
 
     def _check_queue(self, ticket: Ticket, within_s: float | None) -> None:
-        line, measures = self._line, ticket.priority is Priority.BENCHMARK
-        newcomer = not measures and not self._running_of[ticket.user] and not line.waiting_of(ticket.user)
-        expected_s = self._expected_wait_s(line.ahead_of(ticket.priority, newcomer) + 1)
+        line, user, measures = self._line, ticket.user, ticket.priority is Priority.BENCHMARK
+        newcomer = user not in self._running_of and not line.waiting_of(user) and not measures
         if len(line) >= self.queue_size + (self._spare_queue if newcomer else 0):
             raise QueueFull(
                 f"The queue is full ({len(line)} of {self.queue_size} requests wait): try again later.",
@@ -190,6 +189,7 @@ class Gate:
                 f"{ticket.tokens}): try again later, or ask for less.",
                 self._expected_wait_s(1),
             )
+        expected_s = self._expected_wait_s(line.ahead_of(ticket.priority, newcomer) + 1)
         if within_s is not None and self._mean_hold_s is not None and expected_s > within_s:
             raise QueueFull(
                 f"The wait would be about {expected_s:.0f} s, longer than the {within_s:.3g} s that this request has "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import hmac
 import ipaddress
 from collections.abc import Container
@@ -41,4 +40,4 @@ def is_loopback(address: str) -> bool:
 
 def hash_user(key: bytes, user: str) -> str:
     """HMAC-SHA256 of the user under this installation's key, 16 hex digits: stable here, meaningless elsewhere."""
-    return hmac.new(key, user.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(key, user.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]

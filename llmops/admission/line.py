@@ -20,10 +20,11 @@ class Line:
         self._lanes: dict[tuple[Priority, str], dict[Ticket, None]] = {}
         self._count = [0] * len(Priority)
         self._users: dict[str, int] = {}
+        self._length = 0
         self.tokens = 0
 
     def __len__(self) -> int:
-        return sum(self._count)
+        return self._length
 
     def waiting_of(self, user: str) -> int:
         """How many requests of this user wait."""
@@ -42,6 +43,7 @@ class Line:
         """Wait from now on."""
         self._lanes.setdefault((ticket.priority, ticket.user), {})[ticket] = None
         self._count[ticket.priority] += 1
+        self._length += 1
         self._users[ticket.user] = self._users.get(ticket.user, 0) + 1
         self.tokens += ticket.tokens
 
@@ -52,6 +54,7 @@ class Line:
         if not lane:
             del self._lanes[ticket.priority, ticket.user]
         self._count[ticket.priority] -= 1
+        self._length -= 1
         self._users[ticket.user] -= 1
         if not self._users[ticket.user]:
             del self._users[ticket.user]

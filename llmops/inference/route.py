@@ -159,6 +159,8 @@ class Inference:
         except TimeoutError:
             raise self._too_late(exchange) from None
         finally:
+            # Before the answer's end is sent: who asks again at once must not find its own last request still here.
+            admitted.ticket.leave(exchange.used_tokens)
             self._note_memory(exchange)
 
     def _deadline_of(self, exchange: Exchange) -> float:
@@ -229,8 +231,8 @@ def _characters(prompt: Prompt) -> int:
 
 def _likely_tokens(prompt: Prompt) -> int:
     """A token has about 4 bytes of UTF-8, in English as in Chinese; a turn has some more around it."""
-    texts = (prompt,) if isinstance(prompt, str) else [message.content for message in prompt]
-    bytes_ = sum(len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts)
+    texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+    bytes_ = sum([len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts])
     return bytes_ // _BYTES_A_TOKEN + _TOKENS_A_TURN * len(texts)
 
 
