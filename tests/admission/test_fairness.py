@@ -227,3 +227,13 @@ async def test_one_that_waits_for_memory_and_turns_out_smaller_again_is_still_on
     second.resize(90)
     second.resize(50)
     assert (second.waiting, gate.running, gate.running_tokens) == (True, 2, 70)
+
+
+async def test_a_backlog_gains_nothing_by_being_old() -> None:
+    clock = Clock()
+    gate = gate_of(max_running=2, queue_size=9, clock=clock)
+    first, *_, backlog = fill(gate, 4)
+    clock.now += 5 * PATIENCE_S
+    newcomer = gate.admit("ann")
+    first.leave()
+    assert (newcomer.waiting, backlog.waiting) == (False, True)
