@@ -38,6 +38,7 @@ def is_loopback(address: str) -> bool:
     return bool((mapped or parsed).is_loopback)
 
 
+@functools.lru_cache(maxsize=1024)
 def hash_user(key: bytes, user: str) -> str:
     """HMAC-SHA256 of the user under this installation's key, 16 hex digits: stable here, meaningless elsewhere."""
     return hmac.digest(key, user.encode("utf-8", "surrogatepass"), "sha256").hex()[:16]

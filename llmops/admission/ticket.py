@@ -14,6 +14,14 @@ class Priority(enum.IntEnum):
     SUMMARY = 1
     BENCHMARK = 2
 
+    @property
+    def word(self) -> str:
+        """As header and record spell it."""
+        return _WORDS[self]
+
+
+_WORDS = {priority: priority.name.lower() for priority in Priority}
+
 
 class Keeper(Protocol):
     """Who gave the ticket and takes it back: the gate."""

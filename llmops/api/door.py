@@ -13,7 +13,7 @@ from llmops.admission.refusals import InvalidApiKey
 from llmops.admission.ticket import Priority
 from llmops.inference.errors import InvalidRequest
 
-_PRIORITIES = {priority.name.lower().encode(): priority for priority in Priority}
+_PRIORITIES = {priority.word.encode(): priority for priority in Priority}
 _SECONDS = re.compile(rb"\d{1,9}(\.\d{1,9})?")
 
 

@@ -91,7 +91,7 @@ class Inference:
     def rank(self, exchange: Exchange, priority: Priority, deadline_s: float | None) -> None:
         """Set how urgent it is, and how long it may take if that is less than the dial."""
         exchange.priority = priority
-        exchange.fields["priority"] = priority.name.lower()
+        exchange.fields["priority"] = priority.word
         exchange.deadline_s = deadline_s
 
     def time_left_s(self, exchange: Exchange) -> float:
