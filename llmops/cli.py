@@ -20,6 +20,8 @@ config_app = typer.Typer(help="Dials: what they are set to, and by whom.", no_ar
 app.add_typer(config_app, name="config")
 bench_app = typer.Typer(invoke_without_command=True)
 app.add_typer(bench_app, name="bench")
+keys_app = typer.Typer(help="API keys: who may use the model from elsewhere.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
 
 Model = Annotated[str | None, typer.Argument(help="Hub name or local folder; none: the demo model that ships.")]
 Host = Annotated[str | None, typer.Option(help="Address to bind.")]
@@ -125,7 +127,8 @@ def chat(
     from llmops.shell import chat as verb
 
     text = sys.stdin.buffer.read().decode("utf-8", "replace") if message is None else message
-    raise typer.Exit(verb.run(_url(loaded), text, max_tokens=max_tokens, temperature=temperature))
+    key = loaded.settings.watch.key
+    raise typer.Exit(verb.run(_url(loaded), text, api_key=key, max_tokens=max_tokens, temperature=temperature))
 
 
 @app.command()
@@ -190,6 +193,39 @@ def config_show(as_json: AsJson = False) -> None:
     from llmops.shell import config as verb
 
     raise typer.Exit(verb.show(loaded, as_json=as_json))
+
+
+@keys_app.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Whose key it is: their limits and their name in the record.")],
+    as_json: AsJson = False,
+    state: State = None,
+) -> None:
+    """Make a key and print it, this once."""
+    loaded = _load({"state.directory": state})
+    from llmops.shell import keys as verb
+
+    raise typer.Exit(verb.create(loaded.settings.state.directory, name, as_json=as_json))
+
+
+@keys_app.command("list")
+def keys_list(as_json: AsJson = False, state: State = None) -> None:
+    """Who has a key."""
+    loaded = _load({"state.directory": state})
+    from llmops.shell import keys as verb
+
+    raise typer.Exit(verb.show(loaded.settings.state.directory, as_json=as_json))
+
+
+@keys_app.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="As `llmops keys list` shows it.")], state: State = None
+) -> None:
+    """Take a key back: a running serve refuses it at once."""
+    loaded = _load({"state.directory": state})
+    from llmops.shell import keys as verb
+
+    raise typer.Exit(verb.revoke(loaded.settings.state.directory, key_id))
 
 
 def _version(asked: bool) -> None:

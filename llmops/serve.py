@@ -17,9 +17,12 @@ import uvloop
 
 from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
+from llmops.admission.identity import is_loopback
+from llmops.admission.keys import BadKeys
 from llmops.api.app import create_app
-from llmops.api.arriving import Door
+from llmops.api.arriving import BodyLimits
 from llmops.api.correlation import new_id
+from llmops.api.door import Door
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
@@ -35,6 +38,7 @@ from llmops.gpu.loop import SamplingLoop
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
+from llmops.keyfile import KeyFile
 from llmops.recording import open_record
 from llmops.runfile import RunFile
 from llmops.settings import AdmissionSettings, EngineSettings, Settings
@@ -51,22 +55,23 @@ def run(settings: Settings) -> int:
     try:
         sampler = build_sampler(settings.gpu.kind)
         user_key = _user_key(settings.state.directory)
+        door = _door(settings)
         sock = bind(settings.serve.host, settings.serve.port)
-    except (OSError, SamplerUnavailable) as error:
+    except (OSError, SamplerUnavailable, BadKeys) as error:
         _log.error("%s", error)
         return CANNOT_WORK
     with contextlib.closing(sock):
-        return uvloop.run(_serve(settings, sock, sampler, user_key))
+        return uvloop.run(_serve(settings, sock, sampler, user_key, door))
 
 
-async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user_key: bytes) -> int:
+async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user_key: bytes, door: Door) -> int:
     port = int(sock.getsockname()[1])
     url = settings.serve.model_copy(update={"port": port}).url
     instance_id = new_id()[:12]
     feed = LiveFeed()
     bus = open_record(settings, "serve", instance_id=instance_id, sinks=(feed,))
     run_file = RunFile(settings.state.run, port)
-    engine = _engine(settings.engine, settings.state.directory)
+    engine = _engine(settings.engine, settings.state.directory, settings.admission.spare_running)
     gate = _gate(settings.admission, settings.engine)
     station = Station(
         engine=engine,
@@ -97,7 +102,8 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         inference,
         metrics,
         feed,
-        door=Door(settings.serve.max_body_bytes),
+        limits=BodyLimits(settings.serve.max_body_bytes),
+        door=door,
         embeddings=embeddings,
         cors_origins=settings.serve.cors_origins,
     )
@@ -185,7 +191,7 @@ def _name_while_loading(settings: EngineSettings) -> str:
     return settings.model or ("upstream" if settings.kind == "upstream" else "llmops-demo")
 
 
-def _engine(settings: EngineSettings, state: Path) -> Engine:
+def _engine(settings: EngineSettings, state: Path, spare_running: int) -> Engine:
     dials = EngineDials(
         revision=settings.revision,
         dtype=settings.dtype,
@@ -199,7 +205,7 @@ def _engine(settings: EngineSettings, state: Path) -> Engine:
         offline=settings.offline,
         trust_remote_code=settings.trust_remote_code,
         cache_directory=state,
-        max_running=settings.max_running,
+        max_running=settings.max_running + spare_running,
         max_model_len=settings.max_model_len,
         kv_cache_bytes=settings.kv_cache_bytes,
         echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
@@ -222,8 +228,35 @@ def _upstream(settings: EngineSettings) -> UpstreamDials:
 
 
 def _gate(admission: AdmissionSettings, engine: EngineSettings) -> Gate:
-    buckets = Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst)
-    return Gate(max_running=engine.max_running, queue_size=admission.queue_size, buckets=buckets, clock=time.monotonic)
+    per_minute = admission.tokens_per_minute
+    return Gate(
+        max_running=engine.max_running,
+        queue_size=admission.queue_size,
+        buckets=Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst),
+        clock=time.monotonic,
+        spare_running=admission.spare_running,
+        spare_queue=admission.spare_queue,
+        queue_tokens=admission.queue_tokens,
+        token_buckets=None if per_minute is None else Buckets(rate_per_s=per_minute / 60, burst=per_minute),
+    )
+
+
+def _door(settings: Settings) -> Door:
+    """Follows the file of keys. Raises BadKeys when it cannot be read: nobody should find out by being let in."""
+    rule, host, file = settings.admission.keys, settings.serve.host, KeyFile(settings.state.directory)
+    exposed = not is_loopback(host) and host != "localhost"
+    if rule == "off":
+        if exposed:
+            _log.warning("admission.keys is off and serve listens on %s: whoever reaches it may use the model", host)
+    elif not file.read().keys and (exposed or rule == "required"):
+        who = "every answer" if rule == "required" else "whoever is not on this machine"
+        _log.warning(
+            "no API key exists, and %s needs one: until then such requests get 401. `llmops keys create NAME` "
+            "makes one (state directory %s); serve notices at once.",
+            who,
+            settings.state.directory,
+        )
+    return Door(rule, file.ring)
 
 
 def _embeddings(settings: Settings, front: Gate) -> Embeddings | None:

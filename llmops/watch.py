@@ -43,7 +43,7 @@ def run(settings: Settings) -> int:
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
     watch = build(settings, url, store, bus, delivery)
-    benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit)
+    benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
     watch.run(stop, settings.watch.interval_s)
@@ -69,7 +69,7 @@ def build(settings: Settings, url: str, store: Store, bus: Bus, delivery: Delive
         store=store,
         follower=JournalFollower(settings.state.journal, store),
         bus=bus,
-        probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S),
+        probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
         judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
         delivery=delivery,
         limits=MemoryLimits(

@@ -1,4 +1,4 @@
-"""A token bucket for each user: so many requests at once, so many a second after that."""
+"""A bucket for each user: so much at once, so much a second after that; of requests, or of tokens."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ MAX_USERS = 10_000
 
 
 class Buckets:
-    """Lazy token buckets: a bucket is its level and the moment it was last looked at."""
+    """Lazy buckets: a bucket is its level and the moment it was last looked at.
 
-    def __init__(self, *, rate_per_s: float, burst: int, max_users: int = MAX_USERS) -> None:
+    What a request costs may be known only afterwards: `spend` takes any amount, and gives back what is negative, so a
+    level can fall below nothing; it then fills up first.
+    """
+
+    def __init__(self, *, rate_per_s: float, burst: float, max_users: int = MAX_USERS) -> None:
         self._rate_per_s = rate_per_s
         self._burst = float(burst)
         self._max_users = max_users
         self._levels: collections.OrderedDict[str, tuple[float, float]] = collections.OrderedDict()
 
-    def take(self, user: str, now: float) -> float:
-        """Take one token from the user's bucket: 0.0 when there was one, else seconds until there is."""
-        level, seen = self._levels.get(user, (self._burst, now))
-        level = min(self._burst, level + max(0.0, now - seen) * self._rate_per_s)
-        wait_s = 0.0 if level >= 1.0 else (1.0 - level) / self._rate_per_s
-        self._levels[user] = (level - 1.0 if wait_s == 0.0 else level, now)
+    def wait_s(self, user: str, now: float, amount: float = 1.0) -> float:
+        """0.0 when the user may spend this much now, else seconds until then; what exceeds a full bucket needs one."""
+        missing = min(amount, self._burst) - self._level(user, now)
+        return missing / self._rate_per_s if missing > 0 else 0.0
+
+    def spend(self, user: str, now: float, amount: float = 1.0) -> None:
+        """Take this much; a negative amount gives it back, never beyond a full bucket."""
+        self._levels[user] = (min(self._burst, self._level(user, now) - amount), now)
         self._levels.move_to_end(user)
         if len(self._levels) > self._max_users:
             self._levels.popitem(last=False)
-        return wait_s
+
+    def _level(self, user: str, now: float) -> float:
+        level, seen = self._levels.get(user, (self._burst, now))
+        return min(self._burst, level + max(0.0, now - seen) * self._rate_per_s)

@@ -42,6 +42,12 @@ class NotReady(Refusal):
     slug = "not_ready"
 
 
+class InvalidApiKey(Refusal):
+    """No key where one is needed, or one that opens nothing."""
+
+    slug = "invalid_api_key"
+
+
 class DeadlinePassed(Refusal):
     """The request grew older than it may, waiting included."""
 

@@ -14,12 +14,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import llmops
-from llmops.api.arriving import Door
+from llmops.admission.refusals import InvalidApiKey
+from llmops.api.answer import send_json
+from llmops.api.arriving import BodyLimits
 from llmops.api.chat import TextRoute
 from llmops.api.document import openapi_of
+from llmops.api.door import Door
 from llmops.api.edge import Edge, with_cors
 from llmops.api.embeddings import EmbeddingsRoute
-from llmops.api.errors import body_of
+from llmops.api.errors import body_of, describe
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import CONTENT_TYPE, Metrics
 from llmops.api.replies import ErrorReply, HealthReply, ServedModel, ServedModels
@@ -47,16 +50,18 @@ def create_app(
     metrics: Metrics,
     feed: LiveFeed,
     *,
-    door: Door,
+    limits: BodyLimits,
+    door: Door | None = None,
     embeddings: Embeddings | None = None,
     cors_origins: Sequence[str] = (),
 ) -> ASGIApp:
-    """Every route of one serve process. The caller starts and stops what stands behind them."""
+    """Every route of one serve process. The caller starts and stops what stands behind them. No door: open to all."""
+    door = door or Door()
     app = FastAPI(title="llmops", version=llmops.__version__, description=llmops.__doc__ or "")
     hot: dict[str, ASGIApp] = {
-        shape.path: TextRoute(lambda: inference, shape, door) for shape in (CHAT_SHAPE, COMPLETION_SHAPE)
+        shape.path: TextRoute(lambda: inference, shape, door, limits) for shape in (CHAT_SHAPE, COMPLETION_SHAPE)
     }
-    hot[EMBEDDINGS] = EmbeddingsRoute(lambda: inference, embeddings, door)
+    hot[EMBEDDINGS] = EmbeddingsRoute(lambda: inference, embeddings, door, limits)
     app.router.routes.extend(Route(path, route, methods=["POST"]) for path, route in hot.items())
     _add_models(app, station, embeddings)
     _add_health(app, station)
@@ -71,8 +76,24 @@ def create_app(
         route = hot.get(scope["path"]) if is_post else None
         await (route or cold)(scope, receive, send)
 
-    cold = Edge(app)
+    async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
+        if not await _turned_away(door, scope, send):
+            await app(scope, receive, send)
+
+    cold = Edge(guarded)
     return Edge(with_cors(front, cors_origins)) if cors_origins else front
+
+
+async def _turned_away(door: Door, scope: Scope, send: Send) -> bool:
+    if scope["type"] != "http":
+        return False  # nothing else is served
+    try:
+        door.name_of(scope, dict(scope["headers"]))
+    except InvalidApiKey as error:
+        _, status, body, headers = describe(error)
+        await send_json(send, status, body, headers)
+        return True
+    return False
 
 
 def _add_models(app: FastAPI, station: Station, embeddings: Embeddings | None) -> None:

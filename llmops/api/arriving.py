@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections.abc import Mapping
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
@@ -18,9 +19,8 @@ BODY_WITHIN_S = 30.0
 """The largest body takes seconds on a slow line; a client that needs longer holds a connection for nothing."""
 
 
-def arrival_of(scope: Scope, operation: str, id_prefix: str) -> Arrival:
+def arrival_of(scope: Scope, headers: Mapping[bytes, bytes], operation: str, id_prefix: str) -> Arrival:
     """What is known before the body is read. Its moment is now."""
-    headers: dict[bytes, bytes] = dict(scope["headers"])
     trace_id, span_id = trace_of(headers.get(b"traceparent"))
     client_ip = scope["client"][0] if scope["client"] else None
     return Arrival(
@@ -39,15 +39,15 @@ def arrival_of(scope: Scope, operation: str, id_prefix: str) -> Arrival:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Door:
+class BodyLimits:
     """What a body may be."""
 
     max_body_bytes: int
     body_within_s: float = BODY_WITHIN_S
 
-    async def body(self, scope: Scope, receive: Receive) -> bytes:
+    async def body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The whole body. Raises InvalidRequest, or ClientDisconnect when the client leaves before its end."""
-        _check_kind(scope)
+        _check_kind(headers)
         body = bytearray()
         more = True
         try:
@@ -67,18 +67,14 @@ class Door:
         return bytes(body)
 
 
-def _check_kind(scope: Scope) -> None:
+def _check_kind(headers: Mapping[bytes, bytes]) -> None:
     """Only JSON: a foreign web page may make a browser send forms and plain text to this machine without asking.
 
     A body of no kind is taken as JSON, except from a browser (which names its page's origin), for the same reason.
     """
-    kind, from_page = None, False
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            kind = value.split(b";", 1)[0].strip().lower()
-        elif name == b"origin":
-            from_page = True
-    if kind is None and not from_page:
+    given = headers.get(b"content-type")
+    kind = None if given is None else given.split(b";", 1)[0].strip().lower()
+    if kind is None and b"origin" not in headers:
         return
     if kind is None or not (kind == b"application/json" or kind.endswith(b"+json")):
         shown = "missing" if kind is None else repr(kind[:100].decode("latin-1"))

@@ -8,8 +8,9 @@ from collections.abc import AsyncGenerator, Callable
 from starlette.types import Receive, Send
 
 from llmops.api.answer import send_stream, send_whole
-from llmops.api.arriving import Door
+from llmops.api.arriving import BodyLimits
 from llmops.api.complaints import parse
+from llmops.api.door import Door
 from llmops.api.leaving import until_client_leaves
 from llmops.api.route import GRACE_S, EventfulRoute
 from llmops.api.schema import TextRequest
@@ -22,21 +23,20 @@ from llmops.inference.route import Inference
 class TextRoute(EventfulRoute):
     """The route of one shape."""
 
-    def __init__(self, inference: Callable[[], Inference], shape: Shape, door: Door) -> None:
-        super().__init__(inference, door)
+    def __init__(self, inference: Callable[[], Inference], shape: Shape, door: Door, limits: BodyLimits) -> None:
+        super().__init__(inference, door, limits)
         self.operation, self.id_prefix = shape.operation, shape.id_prefix
         self._shape = shape
 
     async def answer(self, inference: Inference, exchange: Exchange, body: bytes, receive: Receive, send: Send) -> None:
         """Admit it and send its answer. Raises a Failure before anything was sent."""
         request = parse(self._shape.request, body)
-        if request.user:
-            inference.identify(exchange, request.user)
+        self.name_user(inference, exchange, request.user)
         # Admitted or refused in one breath: a refusal never waits behind the others' tasks.
         with inference.admit(exchange, request.ask()) as admitted:
             generation = await inference.prepare(admitted)
             pieces = inference.generate(admitted, generation)
-            async with asyncio.timeout(inference.deadline_s + GRACE_S):
+            async with asyncio.timeout(inference.time_left_s(exchange) + GRACE_S):
                 await until_client_leaves(receive, _send(send, pieces, exchange, request, self._shape))
 
 

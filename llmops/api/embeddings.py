@@ -10,10 +10,11 @@ from typing import Any
 
 from starlette.types import Receive, Send
 
-from llmops.admission.gate import Ticket
+from llmops.admission.ticket import Ticket
 from llmops.api.answer import encoded, send_payload
-from llmops.api.arriving import Door
+from llmops.api.arriving import BodyLimits
 from llmops.api.complaints import parse
+from llmops.api.door import Door
 from llmops.api.leaving import until_client_leaves
 from llmops.api.route import GRACE_S, EventfulRoute
 from llmops.api.schema import EmbeddingRequest
@@ -30,15 +31,16 @@ class EmbeddingsRoute(EventfulRoute):
     operation = "embeddings"
     id_prefix = "embd-"
 
-    def __init__(self, inference: Callable[[], Inference], embeddings: Embeddings | None, door: Door) -> None:
-        super().__init__(inference, door)
+    def __init__(
+        self, inference: Callable[[], Inference], embeddings: Embeddings | None, door: Door, limits: BodyLimits
+    ) -> None:
+        super().__init__(inference, door, limits)
         self._embeddings = embeddings
 
     async def answer(self, inference: Inference, exchange: Exchange, body: bytes, receive: Receive, send: Send) -> None:
         """Admit it and send its vectors. Raises a Failure before anything was sent."""
         request = parse(EmbeddingRequest, body)
-        if request.user:
-            inference.identify(exchange, request.user)
+        self.name_user(inference, exchange, request.user)
         embeddings = self._embeddings
         if embeddings is None:
             raise UnknownModel(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmops.admission.refusals import Refusal
+from llmops.admission.refusals import InvalidApiKey, Refusal
 from llmops.inference.errors import Failure, InvalidRequest
 
 # slug -> (HTTP status, OpenAI `type`, OpenAI `code`)
 STATUS: dict[str, tuple[int, str, str]] = {
     "invalid_request": (400, "invalid_request_error", "invalid_value"),
     "context_length": (400, "invalid_request_error", "context_length_exceeded"),
+    "invalid_api_key": (401, "invalid_request_error", "invalid_api_key"),
     "model_not_found": (404, "invalid_request_error", "model_not_found"),
     "not_found": (404, "invalid_request_error", "not_found"),
     "method_not_allowed": (405, "invalid_request_error", "method_not_allowed"),
@@ -56,4 +57,6 @@ def describe(error: Exception) -> tuple[str, int, dict[str, Any], dict[str, str]
     field = error.field if isinstance(error, InvalidRequest) else None
     wait_s = error.retry_after_s if isinstance(error, Refusal) else _RETRY_AFTER_S.get(error.slug)
     headers = {"retry-after": str(wait_s)} if wait_s is not None else {}
+    if isinstance(error, InvalidApiKey):
+        headers["www-authenticate"] = "Bearer"
     return error.slug, status, body_of(error.slug, str(error), field), headers

@@ -11,7 +11,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from llmops.api.answer import send_json
-from llmops.api.arriving import Door, arrival_of
+from llmops.api.arriving import BodyLimits, arrival_of
+from llmops.api.door import Door, deadline_of, priority_of
 from llmops.api.errors import describe
 from llmops.inference.exchange import Exchange
 from llmops.inference.route import Inference
@@ -28,16 +29,19 @@ class EventfulRoute(abc.ABC):
     operation: str
     id_prefix: str
 
-    def __init__(self, inference: Callable[[], Inference], door: Door) -> None:
+    def __init__(self, inference: Callable[[], Inference], door: Door, limits: BodyLimits) -> None:
         self._inference = inference
         self._door = door
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; the client's departure cancels all of it."""
         inference = self._inference()
-        exchange = inference.arrive(arrival_of(scope, self.operation, self.id_prefix))
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        exchange = inference.arrive(arrival_of(scope, headers, self.operation, self.id_prefix))
         try:
-            body = await self._door.body(scope, receive)
+            self._enter(inference, exchange, scope, headers)
+            body = await self._limits.body(headers, receive)
             await self.answer(inference, exchange, body, receive, send)
         except ClientDisconnect:
             pass  # left while sending its body: the event says so
@@ -52,6 +56,19 @@ class EventfulRoute(abc.ABC):
             exchange.end()
             # In the loop's next round: the answers of everyone who came with us leave before ours is written down.
             asyncio.get_running_loop().call_soon(exchange.close)
+
+    def _enter(self, inference: Inference, exchange: Exchange, scope: Scope, headers: dict[bytes, bytes]) -> None:
+        """Before anything is read: whose request it is by its key, and how urgent."""
+        exchange.key_name = self._door.name_of(scope, headers)
+        if exchange.key_name is not None:
+            inference.identify(exchange, exchange.key_name)
+        priority = priority_of(headers, is_synthetic=exchange.arrival.synthetic)
+        inference.rank(exchange, priority, deadline_of(headers))
+
+    def name_user(self, inference: Inference, exchange: Exchange, user: str | None) -> None:
+        """The body's word for who asks; a key's limits hold whatever name its holder gives."""
+        if user and exchange.key_name is None:
+            inference.identify(exchange, user)
 
     @abc.abstractmethod
     async def answer(self, inference: Inference, exchange: Exchange, body: bytes, receive: Receive, send: Send) -> None:

@@ -39,14 +39,21 @@ class GaveWay(Exception):
 
 
 async def run_benchmark(
-    url: str, *, requests: int, concurrency: int, max_tokens: int, trigger: str, stop: threading.Event | None = None
+    url: str,
+    *,
+    requests: int,
+    concurrency: int,
+    max_tokens: int,
+    trigger: str,
+    stop: threading.Event | None = None,
+    api_key: str | None = None,
 ) -> BenchmarkEvent:
     """Measure the serve at `url`. Requests that fail are counted, not raised; ServeUnreachable when nobody answers.
 
     With `stop` the run looks around before each request, and raises GaveWay once that is set or users wait.
     """
     at = time.time()
-    async with ServeClient(url, synthetic=True, user="llmops-bench") as serve:
+    async with ServeClient(url, api_key=api_key, synthetic=True, user="llmops-bench") as serve:
         snapshot = await serve.snapshot()
         started = time.monotonic()
         asking = _Asking(serve, concurrency, max_tokens, stop)

@@ -9,11 +9,12 @@ from llmops.client.errors import ServeUnreachable
 from llmops.events.snapshot import ServeSnapshot
 
 
-def fetch_snapshot(url: str, timeout_s: float = 2.0) -> ServeSnapshot:
+def fetch_snapshot(url: str, timeout_s: float = 2.0, api_key: str | None = None) -> ServeSnapshot:
     """What serve says of itself now. Raises ServeUnreachable or RequestRefused."""
+    headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
     try:  # past HTTP_PROXY: serve stands on this machine or network
         with httpx.Client(trust_env=False, verify=needs_certificates(url), timeout=timeout_s) as http:
-            return read_snapshot(url, http.get(f"{url.rstrip('/')}/ops/snapshot"))
+            return read_snapshot(url, http.get(f"{url.rstrip('/')}/ops/snapshot", headers=headers))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise ServeUnreachable(url, reason_of(error)) from error
 

@@ -19,6 +19,11 @@ class CachePlan:
     max_running: int
     max_model_len: int
 
+    @property
+    def tokens(self) -> int:
+        """Prompts and answers that it holds at once."""
+        return longest(self.num_blocks)
+
     def shrunk(self) -> CachePlan:
         """A quarter less, for the start after the device ran out of memory."""
         blocks = max(1, self.num_blocks * 3 // 4)
@@ -36,7 +41,7 @@ class CachePlan:
 
 
 def longest(num_blocks: int) -> int:
-    """The longest prompt and answer that so many pages take."""
+    """The longest prompt and answer that so many pages take, or all of them together."""
     return int(USABLE * num_blocks * PAGE_SIZE)
 
 

@@ -71,7 +71,10 @@ class Piece:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """Which model an engine serves. version: commit of the hub, or a hash of the folder's content."""
+    """Which model an engine serves. version: commit of the hub, or a hash of the folder's content.
+
+    cache_tokens: prompts and answers that its cache holds at once, in tokens; None: nothing is known of a limit.
+    """
 
     id: str
     version: str
@@ -80,6 +83,7 @@ class ModelCard:
     quantization: str | None
     max_model_len: int
     is_demo: bool = False
+    cache_tokens: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,6 +37,11 @@ class Room:
 
     max_model_len: int
 
+    @property
+    def tokens(self) -> int | None:
+        """Nothing is shared, so nothing is known of a limit for all together."""
+        return None
+
     def utilization(self, lengths: list[int]) -> float | None:
         """Unknown: each generation has a cache of its own."""
         return None

@@ -74,6 +74,7 @@ class TransformersEngine:
             quantization=loaded.quantization,
             max_model_len=live.plan.max_model_len,
             is_demo=self._is_demo,
+            cache_tokens=live.plan.tokens,
         )
 
     async def start(self) -> None:

@@ -63,6 +63,7 @@ class RequestEvent:
     queue_s: float | None = named("llmops.queue.time", "double")
     prefill_s: float | None = named("llmops.prefill.time", "double")
     decode_s: float | None = named("llmops.decode.time", "double")
+    priority: str | None = named("llmops.priority")
     queue_depth: int | None = named("llmops.queue.depth_at_arrival", "long")
     batch_size: int | None = named("llmops.batch.size", "long")
     peak_allocated_bytes: int | None = named("llmops.gpu.memory.peak_allocated", "long")

@@ -6,8 +6,9 @@ import asyncio
 import dataclasses
 import time
 
-from llmops.admission.gate import Gate, Ticket
+from llmops.admission.gate import Gate
 from llmops.admission.refusals import DeadlinePassed, NotReady
+from llmops.admission.ticket import Ticket
 from llmops.engine.embedding import Embedded, EmbeddingCard, EmbeddingEngine
 from llmops.engine.errors import PromptTooLong
 from llmops.inference.errors import ContextTooLong, InvalidRequest, UnknownModel
@@ -46,7 +47,7 @@ class Embeddings:
         _describe(exchange, ask, card)
         if self._front.draining:
             self.gate.drain()
-        ticket = self.gate.admit(exchange.user)
+        ticket = self.gate.admit(exchange.user, priority=exchange.priority)
         exchange.fields["queue_depth"] = ticket.queue_depth
         return ticket
 

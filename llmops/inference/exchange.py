@@ -6,6 +6,7 @@ import dataclasses
 import time
 import traceback
 
+from llmops.admission.ticket import Priority
 from llmops.engine.contract import FinishReason, Piece, Prompt, Sampling
 from llmops.engine.repetition import repetition_ratio
 from llmops.events import Emit, RequestEvent
@@ -55,6 +56,9 @@ class Exchange:
     def __init__(self, arrival: Arrival, fields: dict[str, object], emit: Emit, response_id: str) -> None:
         self.arrival = arrival
         self.user = arrival.user
+        self.key_name: str | None = None
+        self.priority = Priority.INTERACTIVE
+        self.deadline_s: float | None = None
         self.response_id = response_id
         self.fields = fields
         self.input_tokens: int | None = None
@@ -69,6 +73,11 @@ class Exchange:
         self._closed = False
         self._failed = False
         self._answered = False
+
+    @property
+    def used_tokens(self) -> int:
+        """Read and written by the engine so far; nothing before its turn has come."""
+        return 0 if self.began_s is None else (self.input_tokens or 0) + self.output_tokens
 
     def begin(self, now: float) -> None:
         """Its turn has come."""

@@ -8,10 +8,11 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from llmops.admission.gate import Gate, Ticket
+from llmops.admission.gate import Gate
 from llmops.admission.identity import hash_user
 from llmops.admission.refusals import DeadlinePassed, NotReady
-from llmops.engine.contract import Engine, Generation, Piece, Prompt
+from llmops.admission.ticket import Priority, Ticket
+from llmops.engine.contract import Engine, Generation, ModelCard, Piece, Prompt
 from llmops.events import Emit
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
@@ -21,6 +22,8 @@ _ENCODED_AT_ONCE = 16_384
 """Characters that are encoded on the event loop, within a few milliseconds; a longer prompt gets a thread."""
 _MOST_CHARACTERS_A_TOKEN = 16
 """No text has so many characters a token on average: what is longer than this is refused without counting."""
+_BYTES_A_TOKEN = 4
+_TOKENS_A_TURN = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Admitted:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.ticket.leave()
+        self.ticket.leave(self.exchange.used_tokens)
 
 
 class Inference:
@@ -60,7 +63,7 @@ class Inference:
         self._emit = emit
         self._user_key = user_key
         self._record_user = record_user
-        self.deadline_s = deadline_s
+        self._deadline_s = deadline_s
         self._default_max_tokens = default_max_tokens
         self._new_id = new_id
 
@@ -86,15 +89,31 @@ class Inference:
         exchange.fields["user_hash"] = hash_user(self._user_key, user)
         exchange.fields["user_id"] = user if self._record_user else None
 
+    def rank(self, exchange: Exchange, priority: Priority, deadline_s: float | None) -> None:
+        """Set how urgent it is, and how long it may take if that is less than the dial."""
+        exchange.priority = priority
+        exchange.fields["priority"] = priority.word
+        exchange.deadline_s = deadline_s
+
+    def time_left_s(self, exchange: Exchange) -> float:
+        """Until its deadline, which counts from the arrival."""
+        return self._deadline_of(exchange) - (time.monotonic() - exchange.arrival.clock_s)
+
     def admit(self, exchange: Exchange, ask: Ask) -> Admitted:
         """The place is taken before the prompt is encoded, so a refusal costs microseconds.
 
         Raises Refusal or InvalidRequest. Use it in a `with` block: leaving it frees the place.
         """
         self._check_ready()
-        self._describe(exchange, ask)
-        self._check_size(ask.prompt)
-        ticket = self.gate.admit(exchange.user)
+        card = self.engine.card
+        self._describe(exchange, ask, card)
+        self._check_size(ask.prompt, card.max_model_len)
+        left_s = self.time_left_s(exchange)
+        if left_s <= 0:
+            raise self._too_late(exchange)
+        self.gate.cache_tokens = card.cache_tokens  # after a restart it may hold less
+        tokens = min(card.max_model_len, _likely_tokens(ask.prompt) + (ask.max_tokens or self._default_max_tokens))
+        ticket = self.gate.admit(exchange.user, tokens, exchange.priority, left_s)
         exchange.fields["queue_depth"] = ticket.queue_depth
         return Admitted(exchange, ticket, ask)
 
@@ -107,11 +126,13 @@ class Inference:
         else:
             prompt_ids = self.engine.encode(ask.prompt)
         exchange.input_tokens = len(prompt_ids)
+        max_tokens = self._fit(len(prompt_ids), ask)
+        admitted.ticket.resize(len(prompt_ids) + max_tokens)
         return Generation(
             id=exchange.response_id,
             prompt=ask.prompt,
             prompt_ids=prompt_ids,
-            max_tokens=self._fit(len(prompt_ids), ask),
+            max_tokens=max_tokens,
             sampling=ask.sampling,
             stop=ask.stop,
         )
@@ -122,7 +143,7 @@ class Inference:
         Raises DeadlinePassed or EngineError.
         """
         exchange = admitted.exchange
-        deadline = asyncio.get_running_loop().time() + self.deadline_s
+        deadline = asyncio.get_running_loop().time() + self.time_left_s(exchange)
         try:
             async with asyncio.timeout_at(deadline):
                 await admitted.ticket.turn()
@@ -139,12 +160,19 @@ class Inference:
                     self.meter.add(piece.tokens, piece.at)
                     yield piece
         except TimeoutError:
-            raise DeadlinePassed(f"The request took longer than {self.deadline_s:g} s and was stopped.") from None
+            raise self._too_late(exchange) from None
         finally:
+            # Before the answer's end is sent: who asks again at once must not find its own last request still here.
+            admitted.ticket.leave(exchange.used_tokens)
             self._note_memory(exchange)
 
-    def _check_size(self, prompt: Prompt) -> None:
-        limit = self.engine.card.max_model_len
+    def _deadline_of(self, exchange: Exchange) -> float:
+        return self._deadline_s if exchange.deadline_s is None else min(exchange.deadline_s, self._deadline_s)
+
+    def _too_late(self, exchange: Exchange) -> DeadlinePassed:
+        return DeadlinePassed(f"The request took longer than {self._deadline_of(exchange):g} s and was stopped.")
+
+    def _check_size(self, prompt: Prompt, limit: int) -> None:
         characters = _characters(prompt)
         if characters > limit * _MOST_CHARACTERS_A_TOKEN:
             field = _field(prompt)
@@ -154,8 +182,7 @@ class Inference:
                 field,
             )
 
-    def _describe(self, exchange: Exchange, ask: Ask) -> None:
-        card = self.engine.card
+    def _describe(self, exchange: Exchange, ask: Ask, card: ModelCard) -> None:
         exchange.fields.update(
             request_model=ask.model or card.id,
             response_model=card.id,
@@ -203,6 +230,13 @@ class Inference:
 
 def _characters(prompt: Prompt) -> int:
     return len(prompt) if isinstance(prompt, str) else sum(len(message.content) for message in prompt)
+
+
+def _likely_tokens(prompt: Prompt) -> int:
+    """A token has about 4 bytes of UTF-8, in English as in Chinese; a turn has some more around it."""
+    texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
+    bytes_ = sum([len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts])
+    return bytes_ // _BYTES_A_TOKEN + _TOKENS_A_TURN * len(texts)
 
 
 def _field(prompt: Prompt) -> str:

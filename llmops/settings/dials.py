@@ -130,9 +130,20 @@ class EngineSettings(Section):
 class AdmissionSettings(Section):
     """Who may enter, and how many wait."""
 
+    keys: Literal["auto", "required", "off"] = Field(
+        "auto", description="auto: an API key for whoever is not on this machine; required: for every answer; off: none"
+    )
     queue_size: int = Field(100, ge=0, description="requests that may wait; the next one gets 503 queue_full")
+    queue_tokens: int | None = Field(
+        500_000, gt=0, description="tokens of prompt and answer that may wait; the next one gets 503 queue_full"
+    )
+    spare_running: int = Field(2, ge=0, description="slots beyond engine.max_running, for users with nothing running")
+    spare_queue: int = Field(8, ge=0, description="places beyond queue_size, for users with nothing here yet")
     rate_per_s: float = Field(10.0, gt=0, description="requests a second that one user's bucket refills")
     burst: int = Field(200, ge=1, description="requests that one user may send at once")
+    tokens_per_minute: int | None = Field(
+        None, gt=0, description="tokens, read and written, that one user may spend a minute; empty: any"
+    )
     deadline_s: PositiveSeconds = Field(300.0, description="longest life of a request, waiting included; then 504")
     default_max_tokens: int = Field(512, gt=0, description="answer length when a request names none")
 
@@ -163,11 +174,17 @@ class WatchSettings(Section):
     """Follows the record and judges it."""
 
     serve_url: str | None = Field(None, description="which serve to watch; empty: the [serve] address")
+    api_key: SecretStr | None = Field(None, description="key for that serve: of watch, tui, chat, bench and status")
     interval_s: PositiveSeconds = Field(1.0, description="between two looks at journal, serve and objectives")
     webhook_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
         None, description="alerts are POSTed here as JSON; empty: console only"
     )
     serve_down_for_s: float = Field(5.0, ge=0, description="serve may be unreachable this long before an alert")
+
+    @property
+    def key(self) -> str | None:
+        """The API key in clear, for a header and nothing else."""
+        return None if self.api_key is None else self.api_key.get_secret_value()
 
 
 class BenchSettings(Section):

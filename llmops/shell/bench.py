@@ -33,6 +33,7 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
                 concurrency=dials.concurrency,
                 max_tokens=dials.max_tokens,
                 trigger="manual",
+                api_key=settings.watch.key,
             )
         )
     except (ServeUnreachable, RequestRefused) as error:

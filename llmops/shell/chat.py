@@ -14,12 +14,12 @@ from llmops.untrusted import safe_block
 _TIMEOUT_S = 300.0
 
 
-def run(url: str, message: str, *, max_tokens: int | None, temperature: float | None) -> int:
+def run(url: str, message: str, *, api_key: str | None, max_tokens: int | None, temperature: float | None) -> int:
     """Print the answer to stdout and its figures to stderr; 1 when there is none, 130 when interrupted."""
     try:
         # Bytes that are no UTF-8 reach us as lone surrogates, which JSON cannot carry.
         sayable = message.encode("utf-8", "replace").decode()
-        timing = asyncio.run(_ask(url, sayable, max_tokens, temperature))
+        timing = asyncio.run(_ask(url, sayable, api_key, max_tokens, temperature))
     except (ServeUnreachable, RequestRefused) as error:
         print(f"llmops chat: {safe_block(str(error))}", file=sys.stderr)
         return 1
@@ -29,9 +29,11 @@ def run(url: str, message: str, *, max_tokens: int | None, temperature: float | 
     return 0
 
 
-async def _ask(url: str, message: str, max_tokens: int | None, temperature: float | None) -> ChatTiming:
+async def _ask(
+    url: str, message: str, api_key: str | None, max_tokens: int | None, temperature: float | None
+) -> ChatTiming:
     watch = Stopwatch(time.monotonic())
-    async with ServeClient(url, user=login_name("shell")) as serve:
+    async with ServeClient(url, api_key=api_key, user=login_name("shell")) as serve:
         chunks = serve.chat(
             [{"role": "user", "content": message}],
             max_tokens=max_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from llmops.client import fetch_snapshot
 from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import Settings
 from llmops.store.contract import Percentiles, Store
@@ -21,8 +23,9 @@ from llmops.untrusted import safe_line
 
 def run(settings: Settings, url: str, *, as_json: bool) -> int:
     """Print it; 0 ok, 1 degraded, 2 neither serve nor record can be read."""
+    fetch = functools.partial(fetch_snapshot, api_key=settings.watch.key)
     with readable_store(settings) as store:
-        overview = look(store, url, time.time(), objectives=settings.objectives)
+        overview = look(store, url, time.time(), objectives=settings.objectives, fetch=fetch)
     if as_json:
         print(json.dumps(to_json(overview), indent=2, ensure_ascii=False))
     else:

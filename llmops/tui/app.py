@@ -49,9 +49,12 @@ def terminal(*, url: str, store_path: Path, settings: Settings) -> LlmopsApp:
     """The app over the store on disk and the serve at `url`."""
 
     def connect() -> AbstractAsyncContextManager[Talker]:
-        return cast("AbstractAsyncContextManager[Talker]", ServeClient(url, user=login_name("tui")))
+        return cast(
+            "AbstractAsyncContextManager[Talker]", ServeClient(url, api_key=settings.watch.key, user=login_name("tui"))
+        )
 
-    return assemble(url, store_path, settings.tui, LiveFeed(url, store_path, settings.objectives), connect)
+    feed = LiveFeed(url, store_path, settings.objectives, settings.watch.key)
+    return assemble(url, store_path, settings.tui, feed, connect)
 
 
 def screenshot(

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from textual.message import Message
 
+from llmops.client import fetch_snapshot
 from llmops.events import Document
 from llmops.events.documents import RequestEvent
 from llmops.events.names import name_of
@@ -41,8 +42,9 @@ class Feed(Protocol):
 class LiveFeed:
     """The store on disk and the serve at `url`; either may come later or go away."""
 
-    def __init__(self, url: str, store_path: Path, objectives: ObjectiveSettings) -> None:
+    def __init__(self, url: str, store_path: Path, objectives: ObjectiveSettings, api_key: str | None = None) -> None:
         self._url = url
+        self._fetch = functools.partial(fetch_snapshot, api_key=api_key)
         self._path = store_path
         self._objectives = objectives
         self._store: Store | None = None
@@ -60,7 +62,9 @@ class LiveFeed:
         return self._previous
 
     def _ask(self, now: float) -> Overview:
-        return look(self._store, self._url, now, objectives=self._objectives, previous=self._previous)
+        return look(
+            self._store, self._url, now, objectives=self._objectives, previous=self._previous, fetch=self._fetch
+        )
 
     def request(self, request_id: str) -> Sequence[Document]:
         """From the store; nothing while there is none."""

@@ -22,14 +22,16 @@ from llmops.store.errors import StoreUnreadable
 _log = logging.getLogger(__name__)
 
 
-def schedule_benchmarks(dials: BenchSettings, url: str, store_path: Path, emit: Emit) -> Schedule:
+def schedule_benchmarks(
+    dials: BenchSettings, url: str, store_path: Path, emit: Emit, api_key: str | None = None
+) -> Schedule:
     """A schedule that was not started yet; its runs happen on a thread of its own."""
 
     stopping = threading.Event()
 
     def run() -> bool:
         try:
-            if busy(fetch_snapshot(url)):
+            if busy(fetch_snapshot(url, api_key=api_key)):
                 return False
             measured = asyncio.run(
                 run_benchmark(
@@ -39,6 +41,7 @@ def schedule_benchmarks(dials: BenchSettings, url: str, store_path: Path, emit: 
                     max_tokens=dials.max_tokens,
                     trigger="schedule",
                     stop=stopping,
+                    api_key=api_key,
                 )
             )
         except (ServeUnreachable, RequestRefused) as error:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmops.admission.bucket import Buckets
-from llmops.admission.gate import Gate, Ticket
-from llmops.admission.identity import hash_user
+from llmops.admission.gate import Gate
 from llmops.admission.refusals import Draining, QueueFull, RateLimited, Refusal
+from llmops.admission.ticket import Ticket
 
 
 class Clock:
@@ -122,37 +122,7 @@ def test_never_more_than_allowed_run_or_wait_and_order_is_kept(steps: list[tuple
     asyncio.run(play())
 
 
-@given(st.lists(st.floats(0, 3), max_size=60))
-def test_a_bucket_never_gives_more_than_burst_plus_rate(pauses: list[float]) -> None:
-    buckets, now, given_out = Buckets(rate_per_s=2.0, burst=5), 0.0, 0
-    for pause in pauses:
-        now += pause
-        given_out += buckets.take("a", now) == 0.0
-        assert given_out <= 5 + 2.0 * now + 1e-6
-
-
-def test_a_bucket_says_exactly_when_to_come_back() -> None:
-    buckets = Buckets(rate_per_s=0.5, burst=1)
-    assert buckets.take("a", 0.0) == 0.0
-    assert buckets.take("a", 0.0) == 2.0
-    assert buckets.take("a", 2.0) == 0.0
-    assert buckets.take("a", 1.0) > 0, "a clock that steps back gives nothing away"
-
-
-def test_only_so_many_users_are_remembered() -> None:
-    buckets = Buckets(rate_per_s=0.001, burst=1, max_users=2)
-    for user in ("a", "b", "c"):
-        assert buckets.take(user, 0.0) == 0.0
-    assert buckets.take("a", 0.0) == 0.0
-    assert buckets.take("c", 0.0) > 0
-
-
 def test_retry_after_is_whole_seconds_within_what_clients_obey() -> None:
     assert Refusal("x", 0.01).retry_after_s == 1
     assert Refusal("x", 1e9).retry_after_s == 120
     assert Refusal("x").retry_after_s is None
-
-
-def test_a_user_hash_is_stable_under_one_key_and_tells_nothing_under_another() -> None:
-    assert hash_user(b"k", "ann") == hash_user(b"k", "ann")
-    assert len({hash_user(b"k", "ann"), hash_user(b"k", "bo"), hash_user(b"l", "ann"), hash_user(b"k", "\ud800")}) == 4

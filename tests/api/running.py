@@ -13,8 +13,9 @@ import httpx
 from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
 from llmops.api.app import create_app
-from llmops.api.arriving import Door
+from llmops.api.arriving import BodyLimits
 from llmops.api.correlation import new_id
+from llmops.api.door import Door
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
@@ -85,6 +86,7 @@ async def running(
     start: bool = True,
     embedding: EmbeddingEngine | None = None,
     cors_origins: Sequence[str] = (),
+    door: Door | None = None,
 ) -> AsyncIterator[Running]:
     """Start everything, and end it whatever the test did."""
     engine = engine or EchoEngine(EchoDials(tokens_per_s=500.0, ttft_s=0.01))
@@ -144,7 +146,8 @@ async def running(
         inference,
         metrics,
         feed,
-        door=Door(max_body_bytes, body_within_s),
+        limits=BodyLimits(max_body_bytes, body_within_s),
+        door=door,
         embeddings=embeddings,
         cors_origins=cors_origins,
     )

@@ -164,3 +164,21 @@ def _benchmarks(box: Box) -> int:
     with contextlib.suppress(StoreUnreadable), box.store() as store:
         return len(store.benchmarks())
     return 0
+
+
+@pytest.mark.route
+def test_serve_says_how_to_make_a_key_when_one_is_needed_and_follows_the_file(tmp_path: Path) -> None:
+    box = Box(tmp_path, gpu__kind="none", admission__keys="required")
+    with box.program("serve"):
+        box.until_ready()
+        assert "`llmops keys create NAME`" in box.log("serve")
+        assert box.chat().status_code == 401
+        made = json.loads(box.call("keys", "create", "ann", "--json").stdout)
+        box.environment["LLMOPS_WATCH__API_KEY"] = made["key"]
+        assert box.call("chat", "-m", "hello").stdout == "hello\n"
+        assert box.call("keys", "revoke", made["id"]).returncode == 0
+        refused = box.call("chat", "-m", "hello")
+        assert (refused.returncode, "revoked" in refused.stderr) == (1, True)
+    (tmp_path / "api-keys.json").write_text("{")
+    broken = box.call("serve")
+    assert (broken.returncode, "api-keys.json cannot be read" in broken.stderr) == (2, True)
