@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from llmops.settings import AdmissionSettings, EngineSettings, Settings
 
 _log = logging.getLogger(__name__)
 CANNOT_WORK = 2
+_LINGER_S = 5.0
 _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 
 
@@ -100,6 +102,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         if not bus.close():
             _log.warning("the last events could not be written in time")
         run_file.end()
+        _end_within(_LINGER_S, code)
     return code
 
 
@@ -129,6 +132,16 @@ async def _keep(station: Station, server: Server, url: str) -> int:
     _log.error("the engine is dead (%s): ending, so that whoever supervises can start afresh", station.engine.health())
     server.finish()
     return 1
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """A step that hangs keeps its thread, and the thread the process: all is written, nothing is left to wait for."""
+
+    def leave() -> None:
+        time.sleep(seconds)
+        os._exit(code)
+
+    threading.Thread(target=leave, name="last-resort", daemon=True).start()
 
 
 async def _end(keeper: asyncio.Task[int]) -> int:
@@ -167,6 +180,8 @@ def _engine(settings: EngineSettings) -> Engine:
         max_running=settings.max_running,
         max_model_len=settings.max_model_len,
         kv_cache_bytes=settings.kv_cache_bytes,
+        stall_s=settings.stall_s,
+        hang_s=settings.hang_s,
         echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
     )
     return build_engine(settings.kind, settings.model, dials)
@@ -187,6 +202,7 @@ def _inference(settings: Settings, station: Station, emit: Emit, user_key: bytes
         record_user=settings.events.record_user,
         deadline_s=settings.admission.deadline_s,
         default_max_tokens=settings.admission.default_max_tokens,
+        stop_loops=settings.engine.stop_loops,
         new_id=new_id,
     )
 

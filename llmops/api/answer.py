@@ -43,7 +43,8 @@ async def send_whole(send: Send, pieces: AsyncGenerator[Piece, None], exchange: 
     message = {"role": "assistant", "content": "".join(exchange.text)}
     body["choices"] = [{"index": 0, "message": message, "logprobs": None, "finish_reason": exchange.finish_reason}]
     body["usage"] = _usage(exchange)
-    await send_json(send, 200, body, {"x-request-id": id_header})
+    hint = exchange.hint()
+    await send_json(send, 200, body, {"x-request-id": id_header, **({"x-llmops-hint": hint} if hint else {})})
 
 
 async def send_stream(

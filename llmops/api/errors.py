@@ -23,6 +23,7 @@ STATUS: dict[str, tuple[int, str, str]] = {
     "timeout": (504, "server_error", "timeout"),
     "oom": (503, "server_error", "oom"),
     "engine_stopped": (503, "server_error", "engine_stopped"),
+    "nan_logits": (500, "server_error", "nan_logits"),
     "internal": (500, "server_error", "internal"),
 }
 _RETRY_AFTER_S = {"oom": 5, "engine_stopped": 5}

@@ -61,6 +61,7 @@ class ChatRequest(BaseModel):
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED)] | None = None
     user: Annotated[str, Field(max_length=MAX_NAME)] | None = None
+    stop_loops: bool | None = None
     n: int | None = None
     logprobs: bool | None = None
     tools: list[Any] | None = None
@@ -102,6 +103,7 @@ class ChatRequest(BaseModel):
             max_tokens=self.max_completion_tokens or self.max_tokens,
             sampling=Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, seed=self.seed),
             stop=tuple(text for text in stop if text),
+            stop_loops=self.stop_loops,
             stream=self.stream,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -30,7 +31,10 @@ class BatchLoop:
         self._eos_ids = list(eos_ids)
         self._forgotten: list[str] = []
         on_cpu = loaded.model.device.type == "cpu"
-        self.draws = DrawPerRow(skips_idle_work=on_cpu)
+        self.draws = DrawPerRow(
+            skips_idle_work=on_cpu, device=loaded.model.device, end_id=min(self._eos_ids, default=0)
+        )
+        self._numbers = itertools.count(1)
         self._manager = loaded.model.init_continuous_batching(
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 do_sample=False, eos_token_id=self._eos_ids or -1, pad_token_id=0
@@ -56,6 +60,7 @@ class BatchLoop:
         self, key: str, prompt: Sequence[int], max_tokens: int, draw: Draw, on_output: Callable[[Any], None]
     ) -> bool:
         """False when the loop is dead. `on_output` is called on the running event loop. Keys are never used twice."""
+        draw.number = next(self._numbers)
         self._manager.register_result_handler(key, on_output)
         taken = self._manager.add_request(
             list(prompt),
@@ -82,6 +87,21 @@ class BatchLoop:
             self._forget(key)
         while not self._manager.output_router.output_queue.empty():
             self._manager.output_router.output_queue.get_nowait()
+
+    def lost(self, draw: Draw) -> bool:
+        """Whether the generation ended because the model computed no finite logits for it. Ask once it has ended."""
+        try:
+            return self.draws.lost(draw)
+        except RuntimeError:
+            return True  # a device that can't be asked any more has lost them all
+
+    def forget_prompts(self) -> None:
+        """Before the next step, nothing that was computed for ended generations is shared with later ones."""
+        self.draws.before_step = self._evict
+
+    def _evict(self) -> None:
+        if self._manager.batch_processor is not None:
+            self._manager.batch_processor.cache.evict_cached_blocks()
 
     @property
     def is_alive(self) -> bool:

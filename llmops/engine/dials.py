@@ -37,6 +37,7 @@ class EngineDials:
     kv_cache_bytes: memory for the KV cache and what grows with it.
     torch_threads: threads of one operator on a CPU.
     stall_s: no step for so long while something runs makes the engine degraded.
+    hang_s: no step for so long makes it dead: whoever supervises the process must start a new one.
     """
 
     revision: str | None = None
@@ -50,4 +51,5 @@ class EngineDials:
     torch_threads: int | None = None
     probe_timeout_s: float = 120.0
     stall_s: float = 30.0
+    hang_s: float = 180.0
     echo: EchoDials = EchoDials()

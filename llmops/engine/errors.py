@@ -39,6 +39,12 @@ class OutOfMemory(EngineError):
     slug = "oom"
 
 
+class NanLogits(EngineError):
+    """The model computed no finite score for the next token; what it had said before stands."""
+
+    slug = "nan_logits"
+
+
 class EngineStopped(EngineError):
     """The engine stopped or is restarting; what it had begun is lost."""
 

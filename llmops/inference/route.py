@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -16,6 +17,8 @@ from llmops.events import Emit
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
 from llmops.inference.meter import TokenMeter
+
+_log = logging.getLogger(__name__)
 
 _ENCODED_AT_ONCE = 16_384
 """Characters that are encoded on the event loop, within a few milliseconds; a longer prompt gets a thread."""
@@ -52,6 +55,7 @@ class Inference:
         record_user: bool = False,
         deadline_s: float = 300.0,
         default_max_tokens: int = 512,
+        stop_loops: bool = False,
         new_id: Callable[[], str],
     ) -> None:
         self.engine = engine
@@ -62,6 +66,7 @@ class Inference:
         self._record_user = record_user
         self.deadline_s = deadline_s
         self._default_max_tokens = default_max_tokens
+        self._stop_loops = stop_loops
         self._new_id = new_id
 
     def arrive(self, arrival: Arrival) -> Exchange:
@@ -113,6 +118,7 @@ class Inference:
             max_tokens=self._fit(len(prompt_ids), ask),
             sampling=ask.sampling,
             stop=ask.stop,
+            stop_loops=self._stop_loops if ask.stop_loops is None else ask.stop_loops,
         )
 
     async def generate(self, admitted: Admitted, generation: Generation) -> AsyncGenerator[Piece, None]:
@@ -135,6 +141,8 @@ class Inference:
                     exchange.took(piece)
                     self.meter.add(piece.tokens, piece.at)
                     yield piece
+            if hint := exchange.hint():
+                _log.info("request %s: %s", exchange.arrival.request_id, hint)
         except TimeoutError:
             raise DeadlinePassed(f"The request took longer than {self.deadline_s:g} s and was stopped.") from None
         finally:

@@ -80,6 +80,11 @@ class EngineSettings(Section):
     max_running: int = Field(16, gt=0, description="generations that share a batch; further ones wait in the queue")
     max_model_len: int | None = Field(None, gt=0, description="cap on prompt + answer in tokens; empty: the model's")
     kv_cache_bytes: int | None = Field(None, gt=0, description="memory for the KV cache; empty: sized to the load")
+    stop_loops: bool = Field(
+        False, description="end an answer that repeats itself without end; a request may ask for it"
+    )
+    stall_s: PositiveSeconds = Field(30.0, description="no step for so long while something runs: degraded, not ready")
+    hang_s: PositiveSeconds = Field(180.0, description="no step for so long: serve ends, so that `up` starts it afresh")
     echo_tokens_per_s: float = Field(50.0, ge=0, description="echo engine: pace of each answer; 0 is unpaced")
     echo_ttft_s: float = Field(0.05, ge=0, description="echo engine: time to first token")
 

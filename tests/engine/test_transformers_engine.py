@@ -136,7 +136,7 @@ async def test_the_sampling_thread_may_ask_while_generations_come_and_the_engine
     class Meanwhile(Flow):
         @property
         def length(self) -> int:
-            live.flows["another"] = Flow("another", 3, self.draw)
+            live.flows["another"] = Flow("another", [1, 2, 3], 4, self.draw)
             engine._live = None
             return 3
 
@@ -144,7 +144,7 @@ async def test_the_sampling_thread_may_ask_while_generations_come_and_the_engine
         def length(self, length: int) -> None: ...
 
     draw = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
-    live.flows |= {"one": Meanwhile("one", 3, draw), "two": Meanwhile("two", 3, draw)}
+    live.flows |= {key: Meanwhile(key, [1, 2, 3], 4, draw) for key in ("one", "two")}
     stats = engine.stats()
     engine._live = live
     live.flows.clear()
