@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
+from transformers.generation.continuous_batching.continuous_api import BackgroundThreadStatus
 
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
 from llmops.engine.dials import EngineDials
@@ -115,6 +116,10 @@ class BatchLoop:
         if not isinstance(error, Exception):
             return classify(None)
         return error.with_traceback(None)  # its frames hold tensors
+
+    def abandon(self) -> None:
+        """Never blocks: should the step under way end after all, the thread ends with it."""
+        self._manager.background_thread_status.request_stop(BackgroundThreadStatus.HARD_STOP, 0)
 
     def close(self) -> None:
         """Blocks until the step under way is over. Idempotent."""

@@ -22,6 +22,7 @@ from llmops.engine.restarts import LIMIT, Restarts
 from llmops.engine.sampling import Draw
 
 _LOOK_EVERY_S = 0.25
+_CLOSE_WITHIN_S = 15.0
 _NAN = (
     "The model computed no finite score for the next token (NaN logits): ask again, and if it recurs "
     "run the model in bfloat16 or float32."
@@ -35,6 +36,7 @@ class LiveLoop:
         self, loaded: Loaded, plan: CachePlan, eos_ids: frozenset[int], dials: EngineDials, clock: Callable[[], float]
     ) -> None:
         self.plan = plan
+        self._fewest_blocks = plan.num_blocks // 4  # rare shortages of memory must not eat up the cache in the end
         self.flows: dict[str, Flow] = {}
         self.prompt_tokens = 0
         self.cached_tokens = 0
@@ -63,7 +65,7 @@ class LiveLoop:
                 await self._close_batch()
                 if not isinstance(classify(error), OutOfMemory) or attempt == LIMIT:
                     raise
-                self.plan = self.plan.shrunk()
+                self._shrink()
         self._settle("ready", "")
         self._watch = asyncio.create_task(self._supervise(), name="engine-watch")
 
@@ -186,6 +188,9 @@ class LiveLoop:
         reason = f"No step for {still_s:.0f} s: the engine hangs, and only a new process helps."
         self._settle("dead", reason)
         self._fail_all(EngineStopped(reason))
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            batch.abandon()
 
     async def _recover(self, failure: EngineError) -> None:
         """Fails what had begun, starts loops until one answers its probe, and hands it what had not begun."""
@@ -200,7 +205,7 @@ class LiveLoop:
                 self._fail_all(failure)
                 return
             if isinstance(failure, OutOfMemory):
-                self.plan = self.plan.shrunk()
+                self._shrink()
             await asyncio.sleep(wait_s)
             try:
                 await self._open_batch()
@@ -240,8 +245,12 @@ class LiveLoop:
     async def _close_batch(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            with contextlib.suppress(Exception):  # its thread has ended by then; a lost device refuses the tidying up
-                await asyncio.to_thread(batch.close)
+            with contextlib.suppress(Exception):  # its thread has ended by then; a lost device refuses the tidying up,
+                await asyncio.wait_for(asyncio.to_thread(batch.close), _CLOSE_WITHIN_S)  # or never answers
+
+    def _shrink(self) -> None:
+        if self.plan.num_blocks > self._fewest_blocks:
+            self.plan = self.plan.shrunk()
 
     def _settle(self, state: EngineState, reason: str) -> None:
         self._state, self._reason = state, reason
