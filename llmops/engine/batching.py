@@ -97,8 +97,8 @@ class BatchLoop:
             return True  # a device that can't be asked any more has lost them all
 
     def forget_prompts(self) -> None:
-        """Before the next step, nothing that was computed for ended generations is shared with later ones."""
-        self.draws.before_step = self._evict
+        """Nothing that was computed for ended generations is shared with those who come from now on."""
+        self.draws.between_steps = self._evict
 
     def _evict(self) -> None:
         if self._manager.batch_processor is not None:

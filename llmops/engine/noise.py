@@ -36,7 +36,7 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self.tensors_required = 5
         self.do_processing = True
         self.stepped_at = time.monotonic()
-        self.before_step: Callable[[], None] | None = None  # called once, by the loop's thread
+        self.between_steps: Callable[[], None] | None = None  # called once, by the loop's thread
         self._skips = skips_idle_work
         self._end_id = end_id
         self._notes = torch.zeros(_NOTES + 1, dtype=torch.int32, device=device)  # the last is for the sound rows
@@ -44,7 +44,8 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self._vocabulary: torch.Tensor | None = None
 
     def check_kwargs(self, kwargs: dict[str, Any]) -> None:
-        """What is asked was checked before it came here."""
+        """What is asked was checked before it came here. Called before a new generation is looked up in the cache."""
+        self._between_steps()
 
     def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
         int32_tensor.copy_(_columns([_GREEDY], [0]))
@@ -52,9 +53,7 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
     def prepare_tensor_args(self, requests_in_batch: Sequence[Any], arg_storage: torch.Tensor) -> torch.Tensor:
         """Called for each step by the loop's thread, before the forward pass."""
         self.stepped_at = time.monotonic()
-        before_step, self.before_step = self.before_step, None
-        if before_step is not None:
-            before_step()
+        self._between_steps()
         for future in requests_in_batch:
             _notice(future, len(requests_in_batch))
         states = [future.state for future in requests_in_batch if future.has_new_token]
@@ -86,6 +85,11 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
     def lost(self, draw: Draw) -> bool:
         """Whether the generation ended because its logits were no finite numbers. Ask once it has ended."""
         return int(self._notes[draw.number % _NOTES]) == draw.number
+
+    def _between_steps(self) -> None:
+        work, self.between_steps = self.between_steps, None
+        if work is not None:
+            work()
 
     def _end_and_note(self, scores: torch.Tensor, lost: torch.Tensor, numbers: torch.Tensor) -> None:
         note = torch.where(lost & (numbers > 0), numbers % _NOTES, _NOTES)

@@ -82,7 +82,8 @@ async def test_a_failed_step_fails_what_runs_and_the_next_request_is_right(
     longest = engine.card.max_model_len
     blocks = engine._here()[1].plan.num_blocks
     running = [asyncio.create_task(pieces_of(engine, ask(engine, PROMPT, max_tokens=300))) for _ in range(3)]
-    await until(lambda: engine.stats().running == 3)
+    flows = engine._here()[1].flows
+    await until(lambda: len(flows) == 3 and all(flow.has_begun for flow in flows.values()))
     _fail_forward(engine, error, times=1)
     outcomes = await asyncio.gather(*running, return_exceptions=True)
     assert [type(outcome) for outcome in outcomes] == [expected] * 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ class Torture:
 
     def __init__(self, server: Running, engine: TransformersEngine, port: int, right: str) -> None:
         self.port = port
+        self.told: collections.Counter[str] = collections.Counter()  # what clients got: `answered`, or an error's slug
         self._server = server
         self._engine = engine
         self._right = right
@@ -37,7 +39,7 @@ class Torture:
         self._faults: tuple[Callable[[], Any], ...] = (
             lambda: None,
             lambda: faults.fail_forward(engine, RuntimeError("a kernel failed")),
-            lambda: faults.spoil_logits(engine, lambda position: position > 150),
+            lambda: faults.spoil_logits(engine, lambda position: position > 140),
             lambda: faults.fail_forward(engine, torch.OutOfMemoryError("CUDA out of memory.")),
             lambda: faults.kill_thread(engine),
         )
@@ -49,17 +51,18 @@ class Torture:
         self._server.kept.documents.clear()
         self._asked = 0
         asked = [
-            *[self._post(chat(f"{PROMPT} {n}", max_tokens=24, stream=n % 2 == 0)) for n in range(6)],
+            *[self._post(chat(f"{PROMPT} {n}", max_tokens=24, stream=n % 2 == 0)) for n in range(4)],
             *[self._post(chat(PROMPT), request_id="twice") for _ in range(2)],
             self._post(chat(_VICTIM, max_tokens=40)),
             self._post(chat(PROMPT, max_tokens=100_000)),
             self._post(chat(PROMPT, temperature=9)),
-            *[self._leave(chat(f"{PROMPT} {n}", max_tokens=200, stream=True), rng.random() / 4) for n in range(6)],
+            *[self._leave(chat(f"{PROMPT} {n}", max_tokens=200, stream=True), rng.random() / 10) for n in range(4)],
         ]
         tasks = [asyncio.ensure_future(one) for one in asked]
-        await asyncio.sleep(rng.random() / 10)
+        await asyncio.sleep(rng.random() / 20)
         hook = self._faults[number % len(self._faults)]()
         answers = [answer for answer in await asyncio.gather(*tasks) if answer is not None]
+        self.told.update(answer.slug or "answered" for answer in answers)
         if hook is not None:
             hook.remove()
         await self._everything_is_as_before(answers)

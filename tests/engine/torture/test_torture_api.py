@@ -28,6 +28,7 @@ async def test_ten_rounds_of_everything_at_once_leave_nothing_behind(tiny_folder
     async with tortured(tiny_folder) as torture:
         for number in range(10):
             await torture.round(number)
+        assert {"answered", "engine_stopped", "oom", "nan_logits"} <= set(torture.told)
 
 
 async def test_500_clients_that_leave_at_random_moments_leave_500_events_and_an_engine_that_answers(
