@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 
 import psutil
+import torch
 
 from llmops.engine.build import DEMO_MODEL
 from tests.engine import tiny_model
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--demo", action="store_true", help="the demo model instead of the random one")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     logging.disable(logging.CRITICAL)  # the library tells each injected fault with its traceback
     with tempfile.TemporaryDirectory() as folder:
         model = DEMO_MODEL if arguments.demo else tiny_model.build(Path(folder))

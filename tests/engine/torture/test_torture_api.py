@@ -21,7 +21,10 @@ from tests.engine.torture.clients import chat, leave, post
 from tests.engine.torture.rounds import PROMPT, tortured
 
 LEAVERS = 500
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 
 async def test_ten_rounds_of_everything_at_once_leave_nothing_behind(tiny_folder: Path) -> None:
@@ -116,6 +119,7 @@ def test_a_step_that_never_ends_ends_the_process_so_that_its_supervisor_starts_i
         "LLMOPS_GPU__KIND": "none",
     }
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[3])}
+    environment["OMP_NUM_THREADS"] = "1"
     environment |= {name: str(value) for name, value in dials.items()}
     with subprocess.Popen([sys.executable, "-c", HANGING_SERVE], env=environment, cwd=tmp_path) as serve:
         try:

@@ -31,6 +31,7 @@ from tests.engine.torture.faults import (
 PROMPT = "Tell me what survives"
 LONG = PROMPT + " and what does not" * 10
 BROKEN = RuntimeError("a kernel failed")
+pytestmark = pytest.mark.usefixtures("one_thread")
 KILLS = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 FULL = torch.OutOfMemoryError("CUDA out of memory.")
 
@@ -71,14 +72,16 @@ async def test_one_row_without_finite_logits_ends_with_its_error_and_the_others_
 
 async def test_what_came_before_the_lost_row_is_given_first(engine: TransformersEngine) -> None:
     asked = ask(engine, PROMPT, max_tokens=30)
-    whole = await pieces_of(engine, asked)
+    whole = await text_of(engine, asked)
     spoil_logits(engine, lambda position: position == len(asked.prompt_ids) + 7)
     seen = []
     with pytest.raises(NanLogits, match="ask again"):
         async for piece in engine.generate(ask(engine, PROMPT, max_tokens=30)):
             seen += [piece]
     assert sum(piece.tokens for piece in seen) == 8
-    assert [piece.text for piece in seen] == [piece.text for piece in whole[: len(seen)]]
+    text = "".join(piece.text for piece in seen)
+    assert text
+    assert whole.startswith(text)
 
 
 async def test_a_step_without_any_finite_logits_fails_the_batch_and_the_next_request_is_right(
