@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -47,6 +48,7 @@ _log = logging.getLogger(__name__)
 CANNOT_WORK = 2
 _EMBEDDINGS_AT_ONCE = 4
 """They share one thread, a batch each in turn."""
+_LINGER_S = 5.0
 _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 
 
@@ -122,6 +124,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         if not bus.close():
             _log.warning("the last events could not be written in time")
         run_file.end()
+        _end_within(_LINGER_S, code)
     return code
 
 
@@ -155,6 +158,16 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
     _log.error("the engine is dead (%s): ending, so that whoever supervises can start afresh", station.engine.health())
     server.finish()
     return 1
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """A step that hangs keeps its thread, and the thread the process: all is written, nothing is left to wait for."""
+
+    def leave() -> None:
+        time.sleep(seconds)
+        os._exit(code)
+
+    threading.Thread(target=leave, name="last-resort", daemon=True).start()
 
 
 async def _end(keeper: asyncio.Task[int]) -> int:
@@ -208,6 +221,8 @@ def _engine(settings: EngineSettings, state: Path, spare_running: int) -> Engine
         max_running=settings.max_running + spare_running,
         max_model_len=settings.max_model_len,
         kv_cache_bytes=settings.kv_cache_bytes,
+        stall_s=settings.stall_s,
+        hang_s=settings.hang_s,
         echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
         upstream=_upstream(settings),
     )
@@ -284,6 +299,7 @@ def _inference(settings: Settings, station: Station, emit: Emit, user_key: bytes
         record_user=settings.events.record_user,
         deadline_s=settings.admission.deadline_s,
         default_max_tokens=settings.admission.default_max_tokens,
+        stop_loops=settings.engine.stop_loops,
         new_id=new_id,
     )
 

@@ -51,7 +51,9 @@ async def send_whole(
     body["usage"] = _usage(exchange)
     if request.include_metrics:
         body["metrics"] = _metrics(exchange)
-    await send_json(send, 200, body, {"x-request-id": exchange.arrival.request_id})
+    hint = exchange.hint()
+    advice = {"x-llmops-hint": hint} if hint else {}
+    await send_json(send, 200, body, {"x-request-id": exchange.arrival.request_id, **advice})
 
 
 async def send_stream(

@@ -141,9 +141,9 @@ def _add_health(app: FastAPI, station: Station) -> None:
     @app.get("/health", tags=["health"], response_model=HealthReply, responses=_NOT_READY)
     @app.get("/health/ready", tags=["health"], response_model=HealthReply, responses=_NOT_READY)
     async def ready() -> Response:
-        """200 while requests are served; 503 while starting, draining or dead."""
+        """200 while all is well; 503 while starting, degraded (restarting, or a slow step), draining or dead."""
         body = {"state": station.state, "reason": station.engine.health().reason}
-        return JSONResponse(body, 200 if station.state in ("ready", "degraded") else 503)
+        return JSONResponse(body, 200 if station.state == "ready" else 503)
 
 
 def _add_ops(app: FastAPI, station: Station, metrics: Metrics, feed: LiveFeed) -> None:

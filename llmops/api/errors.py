@@ -26,6 +26,7 @@ STATUS: dict[str, tuple[int, str, str]] = {
     "engine_stopped": (503, "server_error", "engine_stopped"),
     "upstream_failed": (502, "server_error", "upstream_failed"),
     "upstream_busy": (503, "server_error", "upstream_busy"),
+    "nan_logits": (500, "server_error", "nan_logits"),
     "internal": (500, "server_error", "internal"),
 }
 _RETRY_AFTER_S = {"oom": 5, "engine_stopped": 5, "upstream_busy": 5}

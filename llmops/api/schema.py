@@ -104,6 +104,7 @@ class TextRequest(BaseModel):
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED), _WHOLE] | None = None
     user: Annotated[str, Field(max_length=MAX_NAME)] | None = None
+    stop_loops: bool | None = Field(None, description="End an answer that repeats itself without end.")
     include_metrics: bool | None = Field(None, description="Add `metrics`, this request's own times, to the answer.")
     n: One | None = None
     frequency_penalty: Zero | None = None
@@ -170,6 +171,7 @@ class ChatRequest(TextRequest):
             max_tokens=self.max_completion_tokens or self.max_tokens,
             sampling=self.sampling,
             stop=self.stops,
+            stop_loops=self.stop_loops,
             stream=bool(self.stream),
         )
 

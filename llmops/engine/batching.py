@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
+from transformers.generation.continuous_batching.continuous_api import BackgroundThreadStatus
 
 from llmops.engine import cpu_attention
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
@@ -33,7 +35,10 @@ class BatchLoop:
         on_cpu = loaded.model.device.type == "cpu"
         if on_cpu:
             cpu_attention.install()
-        self.draws = DrawPerRow(skips_idle_work=on_cpu)
+        self.draws = DrawPerRow(
+            skips_idle_work=on_cpu, device=loaded.model.device, end_id=min(self._eos_ids, default=0)
+        )
+        self._numbers = itertools.count(1)
         self._manager = loaded.model.init_continuous_batching(
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 do_sample=False, eos_token_id=self._eos_ids or -1, pad_token_id=0
@@ -60,6 +65,7 @@ class BatchLoop:
         self, key: str, prompt: Sequence[int], max_tokens: int, draw: Draw, on_output: Callable[[Any], None]
     ) -> bool:
         """False when the loop is dead. `on_output` is called on the running event loop. Keys are never used twice."""
+        draw.number = next(self._numbers)
         self._manager.register_result_handler(key, on_output)
         taken = self._manager.add_request(
             list(prompt),
@@ -87,6 +93,21 @@ class BatchLoop:
         while not self._manager.output_router.output_queue.empty():
             self._manager.output_router.output_queue.get_nowait()
 
+    def lost(self, draw: Draw) -> bool:
+        """Whether the generation ended because the model computed no finite logits for it. Ask once it has ended."""
+        try:
+            return self.draws.lost(draw)
+        except RuntimeError:
+            return True  # a device that can't be asked any more has lost them all
+
+    def forget_prompts(self) -> None:
+        """Nothing that was computed for ended generations is shared with those who come from now on."""
+        self.draws.between_steps = self._evict
+
+    def _evict(self) -> None:
+        if self._manager.batch_processor is not None:
+            self._manager.batch_processor.cache.evict_cached_blocks()
+
     @property
     def is_alive(self) -> bool:
         status = self._manager.background_thread_status
@@ -99,6 +120,10 @@ class BatchLoop:
         if not isinstance(error, Exception):
             return classify(None)
         return error.with_traceback(None)  # its frames hold tensors
+
+    def abandon(self) -> None:
+        """Never blocks: should the step under way end after all, the thread ends with it."""
+        self._manager.background_thread_status.request_stop(BackgroundThreadStatus.HARD_STOP, 0)
 
     def close(self) -> None:
         """Blocks until the step under way is over. Idempotent."""

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal, Protocol, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "length"]
+StoppedBy: TypeAlias = Literal["eos", "stop_string", "loop"]
+"""Why an answer with the finish reason `stop` ended: by itself, at a stop string, or because it went in circles."""
 EngineState: TypeAlias = Literal["starting", "ready", "degraded", "dead"]
 
 
@@ -40,6 +42,7 @@ class Generation:
     """One generation: ids are ours and unique, whatever the client calls its request.
 
     prompt_ids: `prompt` as the same engine encoded it.
+    stop_loops: end the answer when it repeats itself without end.
     """
 
     id: str
@@ -48,6 +51,7 @@ class Generation:
     max_tokens: int
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
+    stop_loops: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,8 @@ class Piece:
     text: complete characters only, never half of a stop string; may be empty while bytes are incomplete.
     tokens: how many tokens the model produced since the last piece.
     at: time.monotonic() when the engine had those tokens, before any text was held back.
+    times: the same for each of the tokens; empty where the engine does not know.
+    loop_detected: the answer repeats itself without end, from some token up to here.
     input_tokens: where the engine only learns it with the answer, the prompt's true length.
     """
 
@@ -67,6 +73,9 @@ class Piece:
     input_tokens: int | None = None
     cached_tokens: int | None = None
     batch_size: int | None = None
+    times: tuple[float, ...] = ()
+    stopped_by: StoppedBy | None = None
+    loop_detected: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +100,7 @@ class EngineStats:
     """What an engine is doing now. running: generations in it; memory in bytes of the torch allocator.
 
     peak_*: the highest of the whole process since the engine last went from idle to busy.
+    prefix_cache_*: prompt tokens asked of the prefix cache and found there, of all generations that have ended.
     """
 
     running: int
@@ -99,6 +109,8 @@ class EngineStats:
     torch_reserved_bytes: int | None = None
     peak_allocated_bytes: int | None = None
     peak_reserved_bytes: int | None = None
+    prefix_cache_queries: int = 0
+    prefix_cache_hits: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

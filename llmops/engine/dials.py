@@ -61,6 +61,7 @@ class EngineDials:
     kv_cache_bytes: memory for the KV cache and what grows with it.
     torch_threads: threads of one operator on a CPU.
     stall_s: no step for so long while something runs makes the engine degraded.
+    hang_s: no step for so long makes it dead: whoever supervises the process must start a new one.
     device: "cpu", "cuda:1"; device_map spreads the layers instead: "auto", "balanced", "sequential" or JSON.
     max_memory: JSON from device to a size, such as {"0": "20GiB", "cpu": "60GiB"}; for device_map.
     cpu_offload: layers that find no place on the GPU stay in RAM and visit it for each step.
@@ -88,5 +89,6 @@ class EngineDials:
     cache_directory: Path | None = None
     probe_timeout_s: float = 120.0
     stall_s: float = 30.0
+    hang_s: float = 180.0
     echo: EchoDials = EchoDials()
     upstream: UpstreamDials = UpstreamDials()

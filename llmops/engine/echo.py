@@ -19,9 +19,11 @@ from llmops.engine.contract import (
     ModelCard,
     Piece,
     Prompt,
+    StoppedBy,
 )
 from llmops.engine.dials import EchoDials
 from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, OutOfMemory, PromptTooLong
+from llmops.engine.looping import LoopDetector
 from llmops.engine.stopping import StopMatcher
 
 # A token is a word or a run of space, at most 8 characters of it: each token stands for text that can be given back.
@@ -98,18 +100,24 @@ class EchoEngine:
         """Token n is due at start + ttft + n / rate, however late the ones before were: no drift."""
         tokens = self._answer(generation.prompt_ids)
         limit = generation.max_tokens
-        matcher = StopMatcher(generation.stop)
+        matcher, loops = StopMatcher(generation.stop), LoopDetector()
         for index, token in enumerate([*tokens[:limit], None] if len(tokens) < limit else tokens[:limit]):
             await self._until(started_at + self._dials.ttft_s + index * self._gap_s)
             text = matcher.feed(token) if token is not None else ""
-            reason = _finish_reason(matcher.matched or token is None, index + 1 == limit)
+            looping = token is not None and loops.feed(_id(token)) and generation.stop_loops
+            by = _stopped_by(ended=token is None, matched=matcher.matched, looping=looping)
+            reason = _finish_reason(by is not None, index + 1 == limit)
             if reason is not None and not matcher.matched:
                 text += matcher.flush()
+            now = self._clock()
             yield Piece(
                 text=text,
                 tokens=1,
-                at=self._clock(),
+                at=now,
+                times=(now,),
                 finish_reason=reason,
+                stopped_by=by,
+                loop_detected=loops.found,
                 cached_tokens=0,
                 batch_size=len(self._running),
             )
@@ -158,7 +166,7 @@ class EchoEngine:
 
     def _remember(self, text: str) -> int:
         """The id of a text is its checksum, so that equal prompts have equal ids in every process."""
-        token = zlib.crc32(text.encode("utf-8", "replace")) | 1 << 32
+        token = _id(text)
         if token not in self._texts:
             if len(self._texts) >= _REMEMBERED:
                 del self._texts[next(iter(self._texts))]
@@ -173,6 +181,18 @@ class EchoEngine:
 
 def _role_id(role: str) -> int:
     return 1 + sorted(_ROLES).index(role)
+
+
+def _id(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "replace")) | 1 << 32
+
+
+def _stopped_by(*, ended: bool, matched: bool, looping: bool) -> StoppedBy | None:
+    if matched:
+        return "stop_string"
+    if ended:
+        return "eos"
+    return "loop" if looping else None
 
 
 def _finish_reason(stopped: bool, full: bool) -> FinishReason | None:

@@ -39,6 +39,18 @@ class OutOfMemory(EngineError):
     slug = "oom"
 
 
+class NanLogits(EngineError):
+    """The model computed no finite score for the next token; what it had said before stands."""
+
+    slug = "nan_logits"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The model computed no finite score for the next token (NaN logits): ask again, and if it recurs "
+            "run the model in bfloat16 or float32."
+        )
+
+
 class EngineStopped(EngineError):
     """The engine stopped or is restarting; what it had begun is lost."""
 

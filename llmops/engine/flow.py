@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 from llmops.engine.errors import EngineError, EngineStopped
@@ -12,9 +13,10 @@ from llmops.engine.sampling import Draw
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Arrival:
-    """New tokens, when the loop had the last of them (its own clock), and whether they are the last ones."""
+    """New tokens, when the loop had each of them and the last (its own clock), and whether they are the last ones."""
 
     tokens: list[int]
+    times: list[float]
     at: float
     is_last: bool
 
@@ -22,13 +24,17 @@ class Arrival:
 class Flow:
     """Lives on the event loop. Never longer than the answer: no bound is needed."""
 
-    def __init__(self, key: str, prompt_len: int, draw: Draw) -> None:
+    def __init__(self, key: str, prompt: Sequence[int], max_tokens: int, draw: Draw) -> None:
         self.key = key
+        self.prompt = prompt
+        self.max_tokens = max_tokens
         self.draw = draw
-        self.length = prompt_len
+        self.length = len(prompt)
         self.failed_alone = False
+        self.was_resubmitted = False
         self._seen = 0
         self._tokens: list[int] = []
+        self._times: list[float] = []
         self._at = 0.0
         self._is_last = False
         self._error: EngineError | None = None
@@ -41,19 +47,24 @@ class Flow:
             return
         fresh = output.generated_tokens[self._seen :]
         self._seen += len(fresh)
-        self.take(fresh, output.timestamps[-1] if output.timestamps else self._at, output.is_finished())
+        self.take(fresh, output.timestamps or (), output.is_finished())
 
-    def take(self, fresh: list[int], at: float, is_last: bool) -> None:
-        """Takes new tokens. at: when the last of them was there."""
+    def take(self, fresh: list[int], timestamps: Sequence[float], is_last: bool) -> None:
+        """Takes new tokens. timestamps: of the answer so far, the newest last; fewer than there are tokens will do."""
         self.length += len(fresh)
         self._tokens += fresh
-        self._at = at
+        self._note_times(timestamps, len(fresh))
         self._is_last = is_last
         self._news.set()
 
     def fail(self, error: EngineError) -> None:
         self._error = error
         self._news.set()
+
+    @property
+    def has_begun(self) -> bool:
+        """A forward pass took it up: it has a share in what the batch loop died of."""
+        return self._seen > 0 or self.draw.batch_size is not None
 
     @property
     def is_delivered(self) -> bool:
@@ -66,7 +77,16 @@ class Flow:
         self._news.clear()
         if self._tokens or self._is_last:
             tokens, self._tokens = self._tokens, []
+            times, self._times = self._times, []
             if self._error is not None:
                 self._news.set()
-            return Arrival(tokens, self._at, self._is_last)
+            return Arrival(tokens, times, self._at, self._is_last)
         raise self._error or EngineStopped("The engine lost this generation.")
+
+    def _note_times(self, timestamps: Sequence[float], count: int) -> None:
+        """A generation that the loop set back for want of memory has lost the times of its earlier tokens."""
+        if count == 0:
+            return
+        fresh = list(timestamps[-count:])
+        self._at = fresh[-1] if fresh else self._at
+        self._times += fresh + [self._at] * (count - len(fresh))

@@ -14,7 +14,7 @@ from llmops.engine.batching import BatchLoop
 from llmops.engine.cache_plan import CachePlan
 from llmops.engine.contract import EngineState, Health
 from llmops.engine.dials import EngineDials
-from llmops.engine.errors import EngineError, EngineStopped, OutOfMemory
+from llmops.engine.errors import EngineError, EngineStopped, NanLogits, OutOfMemory
 from llmops.engine.failures import classify
 from llmops.engine.flow import Flow
 from llmops.engine.loading import Loaded
@@ -22,6 +22,7 @@ from llmops.engine.restarts import LIMIT, Restarts
 from llmops.engine.sampling import Draw
 
 _LOOK_EVERY_S = 0.25
+_CLOSE_WITHIN_S = 15.0
 
 
 class LiveLoop:
@@ -31,7 +32,10 @@ class LiveLoop:
         self, loaded: Loaded, plan: CachePlan, eos_ids: frozenset[int], dials: EngineDials, clock: Callable[[], float]
     ) -> None:
         self.plan = plan
+        self._fewest_blocks = plan.num_blocks // 4  # rare shortages of memory must not eat up the cache in the end
         self.flows: dict[str, Flow] = {}
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
         self._loaded = loaded
         self._eos_ids = eos_ids
         self._dials = dials
@@ -42,6 +46,7 @@ class LiveLoop:
         self._watch: asyncio.Task[None] | None = None
         self._trouble = asyncio.Event()
         self._settled = asyncio.Event()  # clear only while a dead loop is being replaced: requests wait for it
+        self._doubted = False  # a generation had no finite logits: was it its own fault or the device's?
         self._busy_since = 0.0
         self._state: EngineState = "starting"
         self._reason = "The engine is warming up."
@@ -56,7 +61,7 @@ class LiveLoop:
                 await self._close_batch()
                 if not isinstance(classify(error), OutOfMemory) or attempt == LIMIT:
                     raise
-                self.plan = self.plan.shrunk()
+                self._shrink()
         self._settle("ready", "")
         self._watch = asyncio.create_task(self._supervise(), name="engine-watch")
 
@@ -77,31 +82,38 @@ class LiveLoop:
             raise EngineStopped(self._reason)
 
     def begin(self, prompt: Sequence[int], max_tokens: int, draw: Draw) -> Flow:
-        """Hands it to the batch. From here on `leave` must be called."""
-        flow = Flow(f"g{next(self._keys)}", len(prompt), draw)
-        batch = self._batch
+        """Hands it to the batch, or to the next one should this one have died a moment ago. `leave` must follow."""
+        if self._state == "dead":
+            raise EngineStopped(self._reason)
+        flow = Flow(f"g{next(self._keys)}", prompt, max_tokens, draw)
         if not self.flows:
             self._wake()
-        if batch is None or not batch.submit(flow.key, prompt, max_tokens, draw, lambda out: self._arrive(flow, out)):
-            self._trouble.set()
-            raise EngineStopped("The engine stopped a moment ago and restarts; ask again.")
         self.flows[flow.key] = flow
+        if not self._submit(flow):
+            self._trouble.set()
         return flow
 
     def leave(self, flow: Flow) -> None:
         """The reader is gone: what is still computed for it ends now."""
+        if flow.draw.cached_tokens is not None:
+            self.prompt_tokens += len(flow.prompt)
+            self.cached_tokens += flow.draw.cached_tokens
         if self.flows.pop(flow.key, None) is not None and not flow.is_delivered and self._batch is not None:
             self._batch.cancel(flow.key)
 
     def health(self) -> Health:
         """A step that takes too long degrades the engine until it moves again."""
-        batch = self._batch  # one look: the sampling thread asks too
-        if batch is None or not self.flows or self._state != "ready":
+        still_s = self._still_s()
+        if self._state != "ready" or still_s <= self._dials.stall_s:
             return Health(state=self._state, reason=self._reason)
-        still_s = self._clock() - max(self._busy_since, batch.draws.stepped_at)
-        if still_s > self._dials.stall_s:
-            return Health(state="degraded", reason=f"No step for {still_s:.0f} s while generations run.")
-        return Health(state="ready")
+        return Health(state="degraded", reason=f"No step for {still_s:.0f} s while generations run.")
+
+    def _still_s(self) -> float:
+        """Since the last step, while something runs."""
+        batch = self._batch  # one look: the sampling thread asks too
+        if batch is None or not self.flows:
+            return 0.0
+        return self._clock() - max(self._busy_since, batch.draws.stepped_at)
 
     def _wake(self) -> None:
         """From idle to busy: stalls and the memory's peak are those of this busy period."""
@@ -109,7 +121,22 @@ class LiveLoop:
         if self._loaded.model.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self._loaded.model.device)
 
-    def _arrive(self, flow: Flow, output: Any) -> None:
+    def _submit(self, flow: Flow) -> bool:
+        batch = self._batch
+        if batch is None:
+            return False
+        arrive = self._arrive
+        return batch.submit(flow.key, flow.prompt, flow.max_tokens, flow.draw, lambda out: arrive(batch, flow, out))
+
+    def _arrive(self, batch: BatchLoop, flow: Flow, output: Any) -> None:
+        if batch is not self._batch:
+            return  # the last words of a loop whose generations have been failed or handed on
+        if output.error is None and output.is_finished() and batch.lost(flow.draw):
+            batch.forget_prompts()  # what was computed for it is no good for those who say the same
+            self._doubted = True
+            self._trouble.set()
+            flow.fail(NanLogits())
+            return
         flow.arrive(output)
         if flow.failed_alone:
             self._trouble.set()
@@ -128,26 +155,53 @@ class LiveLoop:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._trouble.wait(), _LOOK_EVERY_S)
         self._trouble.clear()
-        if self._batch is not None and self._batch.is_alive:
-            self._batch.sweep()
-            self._fail_lone()
+        batch = self._batch
+        if batch is None or not batch.is_alive:
+            await self._recover(classify(await self._death()))
+        elif self._still_s() > self._dials.hang_s:
+            self._give_up(self._still_s())
         else:
-            await self._recover()
+            batch.sweep()
+            self._fail_lone()
+            await self._settle_doubt()
 
-    async def _recover(self) -> None:
-        """Fails what ran, then starts loops until one answers its probe or the patience is spent."""
+    async def _settle_doubt(self) -> None:
+        """One generation without finite logits is its own affair; a probe without them is the loop's death."""
+        if not self._doubted:
+            return
+        for last in (False, False, True):  # where attention is shared, a sick neighbour may spoil the probe's row too
+            self._doubted = False
+            try:
+                await self._probe()
+                return
+            except Exception as error:
+                if last or not isinstance(error, NanLogits):
+                    await self._recover(classify(error))
+                    return
+
+    def _give_up(self, still_s: float) -> None:
+        """A step that never ends can't be ended from inside: its thread would keep the device and the weights."""
+        reason = f"No step for {still_s:.0f} s: the engine hangs, and only a new process helps."
+        self._settle("dead", reason)
+        self._fail_all(EngineStopped(reason))
+        batch, self._batch = self._batch, None
+        if batch is not None:
+            batch.abandon()
+
+    async def _recover(self, failure: EngineError) -> None:
+        """Fails what had begun, starts loops until one answers its probe, and hands it what had not begun."""
         self._settled.clear()
-        failure = classify(await self._death())
         while self._state != "dead":
             self._state, self._reason = "degraded", f"Restarting. {failure}"
-            self._fail_all(failure)
+            self._fail_begun(failure)
             wait_s = self._restarts.wait_s(self._clock())
             await self._close_batch()
             if wait_s is None:
                 self._settle("dead", f"The engine died more than {LIMIT} times in a few minutes. {failure}")
+                self._fail_all(failure)
                 return
             if isinstance(failure, OutOfMemory):
-                self.plan = self.plan.shrunk()
+                self._shrink()
             await asyncio.sleep(wait_s)
             try:
                 await self._open_batch()
@@ -155,6 +209,7 @@ class LiveLoop:
                 failure = classify(again)
                 continue
             self._settle("ready", "")
+            self._resubmit(failure)
             return
 
     async def _death(self) -> Exception:
@@ -165,39 +220,64 @@ class LiveLoop:
         """Starts a batch loop and lets it answer one token. Raises whatever the library does."""
         self._batch = await asyncio.to_thread(BatchLoop, self._loaded, self.plan, sorted(self._eos_ids))
         self._batch.start()
+        await self._probe()
+        self._doubted = False
+
+    async def _probe(self) -> None:
+        """One greedy token, from finite logits. Raises what the loop died of, NanLogits, or EngineStopped."""
         greedy = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
-        try:
-            flow = self.begin([min(self._eos_ids, default=0)], 1, greedy)
-        except EngineStopped:  # dead before it took anything; only the loop knows of what
-            raise await self._death() from None
+        flow = Flow(f"p{next(self._keys)}", [min(self._eos_ids, default=0)], 1, greedy)
+        if not self._submit(flow):  # dead before it took anything; only the loop knows of what
+            raise await self._death()
         deadline = self._clock() + self._dials.probe_timeout_s
-        try:
-            while self._clock() < deadline:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(flow.next(), _LOOK_EVERY_S)
-                    return
-                if flow.failed_alone or not self._batch.is_alive:
-                    raise await self._death()
-            raise EngineStopped(f"No token came within {self._dials.probe_timeout_s:.0f} s.")
-        finally:
-            self.leave(flow)
+        while self._clock() < deadline:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(flow.next(), _LOOK_EVERY_S)
+                return
+            if flow.failed_alone or self._batch is None or not self._batch.is_alive:
+                raise await self._death()
+        raise EngineStopped(f"No token came within {self._dials.probe_timeout_s:.0f} s.")
 
     async def _close_batch(self) -> None:
         batch, self._batch = self._batch, None
         if batch is not None:
-            with contextlib.suppress(Exception):  # its thread has ended by then; a lost device refuses the tidying up
-                await asyncio.to_thread(batch.close)
+            with contextlib.suppress(Exception):  # its thread has ended by then; a lost device refuses the tidying up,
+                await asyncio.wait_for(asyncio.to_thread(batch.close), _CLOSE_WITHIN_S)  # or never answers
+
+    def _shrink(self) -> None:
+        if self.plan.num_blocks > self._fewest_blocks:
+            self.plan = self.plan.shrunk()
 
     def _settle(self, state: EngineState, reason: str) -> None:
         self._state, self._reason = state, reason
         self._settled.set()
 
+    def _resubmit(self, failure: EngineError) -> None:
+        """What no forward pass had taken up starts anew, once, and its reader never knows."""
+        for flow in list(self.flows.values()):
+            if len(flow.prompt) + flow.max_tokens > self.plan.max_model_len:
+                self._fail(flow, failure)
+                continue
+            flow.was_resubmitted, flow.failed_alone = True, False
+            if not self._submit(flow):
+                self._trouble.set()
+        self._busy_since = self._clock()
+
+    def _fail_begun(self, error: EngineError) -> None:
+        for flow in list(self.flows.values()):
+            if flow.has_begun or flow.was_resubmitted:
+                self._fail(flow, error)
+
     def _fail_all(self, error: EngineError) -> None:
-        for flow in self.flows.values():
-            flow.fail(error)
-        self.flows.clear()
+        for flow in list(self.flows.values()):
+            self._fail(flow, error)
 
     def _fail_lone(self) -> None:
         """The batch gave up single generations and lives on."""
-        for flow in [flow for flow in self.flows.values() if flow.failed_alone]:
-            flow.fail(EngineError("The engine gave up this generation."))
+        for flow in list(self.flows.values()):
+            if flow.failed_alone:
+                self._fail(flow, EngineError("The engine gave up this generation."))
+
+    def _fail(self, flow: Flow, error: EngineError) -> None:
+        flow.fail(error)
+        self.flows.pop(flow.key, None)

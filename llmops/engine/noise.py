@@ -7,7 +7,7 @@ a hash of (seed, position, token): nothing in it depends on the rest of the batc
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,26 +18,34 @@ from llmops.engine.sampling import Draw
 
 _GREEDY = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
 # Rows of the loop's argument tensor, one column per generation that draws a token in this step.
-_TEMPERATURE, _TOP_K, _TOP_P, _KEY = range(4)
+_TEMPERATURE, _TOP_K, _TOP_P, _KEY, _NUMBER = range(5)
+# Where a generation without finite logits is noted: far more than can run at once, so no note is overwritten unread.
+_NOTES = 4096
 
 
 class DrawPerRow(ContinuousBatchingLogitsProcessorList):
     """Takes the place of the loop's logits processors; the loop itself then only takes the largest.
 
+    A row whose largest logit is no finite number is ended by `end_id` and its generation's number noted on the device:
+    no step waits for the note, and the rows beside it go on.
     skips_idle_work: leave out what no row of a step asks for; not when steps are replayed as recorded graphs.
     """
 
-    def __init__(self, *, skips_idle_work: bool) -> None:
+    def __init__(self, *, skips_idle_work: bool, device: torch.device, end_id: int) -> None:
         super().__init__(LogitsProcessorList([]))
-        self.tensors_required = 4
+        self.tensors_required = 5
         self.do_processing = True
         self.stepped_at = time.monotonic()
+        self.between_steps: Callable[[], None] | None = None  # called once, by the loop's thread
         self._skips = skips_idle_work
+        self._end_id = end_id
+        self._notes = torch.zeros(_NOTES + 1, dtype=torch.int32, device=device)  # the last is for the sound rows
         self._draws = self._filters = True
         self._vocabulary: torch.Tensor | None = None
 
     def check_kwargs(self, kwargs: dict[str, Any]) -> None:
-        """What is asked was checked before it came here."""
+        """What is asked was checked before it came here. Called before a new generation is looked up in the cache."""
+        self._between_steps()
 
     def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
         int32_tensor.copy_(_columns([_GREEDY], [0]))
@@ -45,6 +53,7 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
     def prepare_tensor_args(self, requests_in_batch: Sequence[Any], arg_storage: torch.Tensor) -> torch.Tensor:
         """Called for each step by the loop's thread, before the forward pass."""
         self.stepped_at = time.monotonic()
+        self._between_steps()
         for future in requests_in_batch:
             _notice(future, len(requests_in_batch))
         states = [future.state for future in requests_in_batch if future.has_new_token]
@@ -53,15 +62,19 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self._filters = any(draw.temperature > 0 and (draw.top_k or draw.top_p < 1) for draw in draws)
         if draws:
             arguments = _columns(draws, [state.position_offset for state in states])
-            arg_storage[:4, : len(draws)] = arguments.to(arg_storage.device)
+            arg_storage[:5, : len(draws)] = arguments.to(arg_storage.device)
+        arg_storage[_NUMBER, len(draws) :] = 0  # padding is nobody's
         return arg_storage
 
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
     ) -> torch.Tensor:
+        arguments = logits_processor_args[:, : scores.size(0)]
+        lost = ~scores.amax(dim=-1).isfinite()
+        if not self._skips or bool(lost.any()):
+            self._end_and_note(scores, lost, arguments[_NUMBER])
         if self._skips and not self._draws:
             return scores
-        arguments = logits_processor_args[:, : scores.size(0)]
         temperature = arguments[_TEMPERATURE].view(torch.float32).unsqueeze(-1)
         scores = scores / torch.where(temperature > 0, temperature, 1.0)
         if self._filters or not self._skips:
@@ -74,6 +87,21 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self._draws = draw.temperature > 0
         self._filters = self._draws and (draw.top_k > 0 or draw.top_p < 1)
         return self(scores, scores, _columns([draw], [position]).to(scores.device))
+
+    def lost(self, draw: Draw) -> bool:
+        """Whether the generation ended because its logits were no finite numbers. Ask once it has ended."""
+        return int(self._notes[draw.number % _NOTES]) == draw.number
+
+    def _between_steps(self) -> None:
+        work, self.between_steps = self.between_steps, None
+        if work is not None:
+            work()
+
+    def _end_and_note(self, scores: torch.Tensor, lost: torch.Tensor, numbers: torch.Tensor) -> None:
+        note = torch.where(lost & (numbers > 0), numbers % _NOTES, _NOTES)
+        self._notes.scatter_(0, note.long(), numbers)
+        scores.masked_fill_(lost.unsqueeze(-1), -torch.inf)
+        scores[:, self._end_id].masked_fill_(lost, 0.0)
 
     def _hashed_vocabulary(self, scores: torch.Tensor) -> torch.Tensor:
         size = scores.size(-1)
@@ -113,9 +141,9 @@ def _filtered(scores: torch.Tensor, top_k: torch.Tensor, top_p: torch.Tensor) ->
 def _columns(draws: Sequence[Draw], positions: Sequence[int]) -> torch.Tensor:
     reals = torch.tensor([[draw.temperature for draw in draws], [draw.top_p for draw in draws]], dtype=torch.float32)
     keys = [draw.key(position) for draw, position in zip(draws, positions, strict=True)]
-    whole = torch.tensor([[draw.top_k for draw in draws], keys], dtype=torch.int32)
+    whole = torch.tensor([[draw.top_k for draw in draws], keys, [draw.number for draw in draws]], dtype=torch.int32)
     bits = reals.view(torch.int32)
-    return torch.stack([bits[0], whole[0], bits[1], whole[1]])
+    return torch.stack([bits[0], whole[0], bits[1], whole[1], whole[2]])
 
 
 def _draw(state: Any) -> Draw:

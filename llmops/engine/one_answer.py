@@ -10,7 +10,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation.streamers import BaseStreamer
 
-from llmops.engine.errors import EngineError
+from llmops.engine.errors import NanLogits
 from llmops.engine.noise import DrawPerRow
 from llmops.engine.sampling import Draw
 
@@ -61,14 +61,11 @@ class _DrawNext(LogitsProcessor):
 
     def __init__(self, draw: Draw) -> None:
         self._draw = draw
-        self._rows = DrawPerRow(skips_idle_work=True)
+        self._rows = DrawPerRow(skips_idle_work=True, device=torch.device("cpu"), end_id=0)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         if bool(torch.isnan(scores).any()):
-            raise EngineError(
-                "The model computed something that is no number (NaN) in this generation: "
-                "load it with another engine.dtype if it happens again."
-            )
+            raise NanLogits
         return self._rows.alone(self._draw, input_ids.shape[-1], scores)
 
 

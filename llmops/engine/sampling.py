@@ -16,13 +16,15 @@ _MASK64 = (1 << 64) - 1
 class Draw:
     """How one generation draws its tokens, and what the batch loop noticed while it did.
 
-    temperature 0 is greedy; top_k 0 and top_p 1 are off. The loop thread writes the last two.
+    temperature 0 is greedy; top_k 0 and top_p 1 are off. number: this generation's own within its batch loop, 1 or
+    more. The loop thread writes the last two; batch_size is None until a forward pass takes the generation up.
     """
 
     temperature: float
     top_k: int
     top_p: float
     seed: int
+    number: int = 0
     cached_tokens: int | None = None
     batch_size: int | None = None
 

@@ -53,6 +53,7 @@ class OneByOne:
     def __init__(self, loaded: Loaded, eos_ids: frozenset[int], dials: EngineDials, clock: Callable[[], float]) -> None:
         self.plan = Room(_longest(loaded, dials))
         self.flows: dict[str, Flow] = {}
+        self.prompt_tokens = self.cached_tokens = 0  # there is no prefix cache
         self._loaded = loaded
         self._eos_ids = eos_ids
         self._dials = dials
@@ -105,7 +106,7 @@ class OneByOne:
         """Lines it up. From here on `leave` must be called."""
         if self._state != "ready":
             raise EngineStopped(self._reason)
-        flow = Flow(f"s{next(self._keys)}", len(prompt), draw)
+        flow = Flow(f"s{next(self._keys)}", prompt, max_tokens, draw)
         job = Job(prompt, max_tokens, draw, lambda token, is_last: self._tell(flow, token, is_last))
         if not self.flows:
             self._wake()
@@ -126,6 +127,8 @@ class OneByOne:
     def health(self) -> Health:
         """A token that takes too long degrades the engine until the next one."""
         still_s = self._clock() - max(self._busy_since, self._stepped_at)
+        if self._state == "ready" and self.flows and still_s > self._dials.hang_s:
+            return Health(state="dead", reason=f"No token for {still_s:.0f} s: only a new process helps.")
         if self._state == "ready" and self.flows and still_s > self._dials.stall_s:
             return Health(state="degraded", reason=f"No token for {still_s:.0f} s while a generation runs.")
         return Health(state=self._state, reason=self._reason)
@@ -183,7 +186,7 @@ class OneByOne:
         return [min(self._eos_ids, default=0)], 1, Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
 
     def _tell(self, flow: Flow, token: int, is_last: bool) -> None:
-        self._post(flow.take, [token], self._clock(), is_last)
+        self._post(flow.take, [token], (self._clock(),), is_last)
 
     def _post(self, call: Callable[..., None], *arguments: object) -> None:
         """From the thread to the event loop, which may have ended."""

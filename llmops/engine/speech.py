@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from llmops.engine.contract import FinishReason
+from llmops.engine.contract import FinishReason, StoppedBy
 from llmops.engine.decoding import TextStream
+from llmops.engine.looping import LoopDetector
 from llmops.engine.stopping import StopMatcher
 
 
@@ -15,29 +16,45 @@ class Spoken:
     text: str
     tokens: int
     finish_reason: FinishReason | None
+    stopped_by: StoppedBy | None = None
 
 
 class Speech:
-    """Ends at a stop string, at an end-of-sequence token (not shown), or with the last token."""
+    """Ends at a stop string, at an end-of-sequence token (not shown), in a loop if told so, or with the last token."""
 
-    def __init__(self, decode: Callable[[Sequence[int]], str], stop: Sequence[str], eos_ids: frozenset[int]) -> None:
+    def __init__(
+        self,
+        decode: Callable[[Sequence[int]], str],
+        stop: Sequence[str],
+        eos_ids: frozenset[int],
+        *,
+        stop_loops: bool = False,
+    ) -> None:
         self._text = TextStream(decode)
         self._matcher = StopMatcher(stop)
         self._eos_ids = eos_ids
+        self._loops = LoopDetector()
+        self._stop_loops = stop_loops
+
+    @property
+    def loop_detected(self) -> bool:
+        return self._loops.found
 
     def say(self, tokens: Sequence[int], *, is_last: bool) -> Spoken:
         """Tokens behind a stop string are not counted: nobody asked for them."""
         shown = ""
         for count, token in enumerate(tokens, start=1):
             if is_last and count == len(tokens) and token in self._eos_ids:
-                return self._end(shown, count, "stop")
+                return self._end(shown, count, "stop", "eos")
             shown += self._matcher.feed(self._text.feed(token))
             if self._matcher.matched:
-                return Spoken(shown, count, "stop")
+                return Spoken(shown, count, "stop", "stop_string")
+            if self._loops.feed(token) and self._stop_loops:
+                return self._end(shown, count, "stop", "loop")
         return self._end(shown, len(tokens), "length") if is_last else Spoken(shown, len(tokens), None)
 
-    def _end(self, shown: str, count: int, reason: FinishReason) -> Spoken:
+    def _end(self, shown: str, count: int, reason: FinishReason, by: StoppedBy | None = None) -> Spoken:
         shown += self._matcher.feed(self._text.flush())
         if self._matcher.matched:
-            return Spoken(shown, count, "stop")
-        return Spoken(shown + self._matcher.flush(), count, reason)
+            return Spoken(shown, count, "stop", "stop_string")
+        return Spoken(shown + self._matcher.flush(), count, reason, by)

@@ -129,11 +129,18 @@ class TransformersEngine:
         lengths = [flow.length for flow in list(live.flows.values())]
         used = live.plan.utilization(lengths)
         if loaded.model.device.type != "cuda":
-            return EngineStats(running=len(lengths), kv_cache_utilization=used)
+            return EngineStats(
+                running=len(lengths),
+                kv_cache_utilization=used,
+                prefix_cache_queries=live.prompt_tokens,
+                prefix_cache_hits=live.cached_tokens,
+            )
         device = loaded.model.device
         return EngineStats(
             running=len(lengths),
             kv_cache_utilization=used,
+            prefix_cache_queries=live.prompt_tokens,
+            prefix_cache_hits=live.cached_tokens,
             torch_allocated_bytes=torch.cuda.memory_allocated(device),
             torch_reserved_bytes=torch.cuda.memory_reserved(device),
             peak_allocated_bytes=torch.cuda.max_memory_allocated(device),
@@ -157,7 +164,7 @@ class TransformersEngine:
         self._loaded = self._live = None
 
     async def _pieces(self, flow: Flow, generation: Generation) -> AsyncIterator[Piece]:
-        speech = Speech(self._decode, generation.stop, self._eos_ids)
+        speech = Speech(self._decode, generation.stop, self._eos_ids, stop_loops=generation.stop_loops)
         while True:
             arrival = await flow.next()
             spoken = speech.say(arrival.tokens, is_last=arrival.is_last)
@@ -168,6 +175,9 @@ class TransformersEngine:
                 finish_reason=spoken.finish_reason,
                 cached_tokens=flow.draw.cached_tokens,
                 batch_size=flow.draw.batch_size,
+                times=tuple(arrival.times[: spoken.tokens]),
+                stopped_by=spoken.stopped_by,
+                loop_detected=speech.loop_detected,
             )
             if spoken.finish_reason is not None:
                 return

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import math
 import time
 import traceback
+from collections.abc import Sequence
 
 from llmops.admission.ticket import Priority
 from llmops.engine.contract import FinishReason, Piece, Prompt, Sampling
@@ -13,6 +16,9 @@ from llmops.events import Emit, RequestEvent
 
 _MESSAGE_CHARACTERS = 1_000
 _STACK_CHARACTERS = 16_000
+_REPETITIVE = 0.5
+_LEAST_TEMPERATURE = 0.7
+_TOP_P = (0.9, 0.95)
 """An event stays far below what a log shipper takes for one line."""
 
 
@@ -25,6 +31,7 @@ class Ask:
     max_tokens: int | None = None
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
+    stop_loops: bool | None = None
     stream: bool = False
 
 
@@ -66,7 +73,9 @@ class Exchange:
         self.finish_reason: FinishReason | None = None
         self.first_token_s: float | None = None
         self.last_token_s: float | None = None
+        self.token_times: list[float] = []
         self.text: list[str] = []
+        self._ratio: tuple[int, float | None] = (0, None)  # of so many pieces: asked more than once, measured once
         self.began_s: float | None = None
         self._ended_s: float | None = None
         self._emit = emit
@@ -92,22 +101,42 @@ class Exchange:
     def took(self, piece: Piece) -> None:
         """Note a piece of the answer."""
         if piece.tokens:
+            times = piece.times or (piece.at,) * piece.tokens
             if self.first_token_s is None:
-                self.first_token_s = piece.at
+                self.first_token_s = times[0]
                 self.fields["batch_size"] = piece.batch_size
-            self.last_token_s = piece.at
+            self.last_token_s = times[-1]
+            self.token_times += times
             self.output_tokens += piece.tokens
+            self.fields["loop_detected"] = piece.loop_detected
         if piece.text:
             self.text.append(piece.text)
         if piece.input_tokens is not None:
             self.input_tokens = piece.input_tokens
         if piece.cached_tokens is not None:
             self.fields["cached_tokens"] = piece.cached_tokens
+        if piece.stopped_by is not None:
+            self.fields["stopped_by"] = piece.stopped_by
         self.finish_reason = piece.finish_reason or self.finish_reason
 
     def answered(self) -> None:
         """It has all that it asked for; an answer in text says so itself, by its finish reason."""
         self._answered = True
+
+    def inter_token_s(self) -> list[float]:
+        """The gaps between the tokens so far, in seconds, as the engine had them."""
+        return [later - earlier for earlier, later in itertools.pairwise(self.token_times)]
+
+    def hint(self) -> str | None:
+        """Advice for a request whose answer repeated itself under sampling dials that invite it; for a whole answer."""
+        temperature, top_p = self.fields.get("temperature"), self.fields.get("top_p")
+        is_cold = not isinstance(temperature, float | int) or temperature < _LEAST_TEMPERATURE
+        is_off = not isinstance(top_p, float | int) or not _TOP_P[0] <= top_p <= _TOP_P[1]
+        if not (is_cold or is_off):
+            return None
+        if not self.fields.get("loop_detected") and (self._repetition() or 0.0) <= _REPETITIVE:
+            return None
+        return "the answer repeats itself: try temperature 0.7 to 1.0 and top_p 0.9 to 0.95"
 
     def failed(self, slug: str, message: str, status: int, error: BaseException | None = None) -> None:
         """Note how it failed; 4xx are the client's own and outside the objectives."""
@@ -143,7 +172,7 @@ class Exchange:
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens if self.input_tokens is not None else None,
             "finish_reasons": (self.finish_reason,) if self.finish_reason else (),
-            "repetition_ratio": repetition_ratio("".join(self.text)),
+            "repetition_ratio": self._repetition(),
         }
         if first is not None and last is not None:
             timings["ttft_s"] = first - self.arrival.clock_s
@@ -152,4 +181,22 @@ class Exchange:
                 timings["prefill_s"] = first - self.began_s
             if self.output_tokens > 1:
                 timings["tpot_s"] = (last - first) / (self.output_tokens - 1)
+                timings |= _gaps(self.inter_token_s())
         return timings
+
+    def _repetition(self) -> float | None:
+        if self._ratio[0] != len(self.text):
+            self._ratio = (len(self.text), repetition_ratio("".join(self.text)))
+        return self._ratio[1]
+
+
+def _gaps(gaps: Sequence[float]) -> dict[str, object]:
+    """Median, 99th percentile (nearest rank) and longest."""
+    ranked = sorted(gaps)
+    if not ranked:
+        return {}
+    return {
+        "itl_p50_s": ranked[math.ceil(0.5 * len(ranked)) - 1],
+        "itl_p99_s": ranked[math.ceil(0.99 * len(ranked)) - 1],
+        "itl_max_s": ranked[-1],
+    }

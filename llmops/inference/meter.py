@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 
 _WINDOW_S = 1.0
 
@@ -24,11 +25,11 @@ class TokenMeter:
             self._sum += tokens
             self._forget(at)
 
-    def gap(self, tokens: int, seconds: float) -> None:
-        """So many tokens came together, so long after the one before them: each has its share of the gap."""
+    def gaps(self, times: Sequence[float]) -> None:
+        """When an answer's new tokens came, and first of all the one before them."""
         if self.on_gap is not None:
-            for _ in range(tokens):
-                self.on_gap(max(0.0, seconds / tokens))
+            for earlier, later in itertools.pairwise(times):
+                self.on_gap(max(0.0, later - earlier))
 
     def rate(self, now: float) -> float:
         """Output tokens a second over the last second."""

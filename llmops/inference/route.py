@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -17,6 +18,8 @@ from llmops.events import Emit
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
 from llmops.inference.meter import TokenMeter
+
+_log = logging.getLogger(__name__)
 
 _ENCODED_AT_ONCE = 16_384
 """Characters that are encoded on the event loop, within a few milliseconds; a longer prompt gets a thread."""
@@ -55,6 +58,7 @@ class Inference:
         record_user: bool = False,
         deadline_s: float = 300.0,
         default_max_tokens: int = 512,
+        stop_loops: bool = False,
         new_id: Callable[[], str],
     ) -> None:
         self.engine = engine
@@ -65,6 +69,7 @@ class Inference:
         self._record_user = record_user
         self._deadline_s = deadline_s
         self._default_max_tokens = default_max_tokens
+        self._stop_loops = stop_loops
         self._new_id = new_id
 
     def arrive(self, arrival: Arrival) -> Exchange:
@@ -135,6 +140,7 @@ class Inference:
             max_tokens=max_tokens,
             sampling=ask.sampling,
             stop=ask.stop,
+            stop_loops=self._stop_loops if ask.stop_loops is None else ask.stop_loops,
         )
 
     async def generate(self, admitted: Admitted, generation: Generation) -> AsyncGenerator[Piece, None]:
@@ -154,11 +160,12 @@ class Inference:
                         piece = await anext(pieces, None)
                     if piece is None:
                         break
-                    if exchange.last_token_s is not None:
-                        self.meter.gap(piece.tokens, piece.at - exchange.last_token_s)
                     exchange.took(piece)
                     self.meter.add(piece.tokens, piece.at)
+                    self.meter.gaps(exchange.token_times[-piece.tokens - 1 :] if piece.tokens else ())
                     yield piece
+            if hint := exchange.hint():
+                _log.info("request %s: %s", exchange.arrival.request_id, hint)
         except TimeoutError:
             raise self._too_late(exchange) from None
         finally:

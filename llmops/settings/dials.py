@@ -107,6 +107,11 @@ class EngineSettings(Section):
     embedding_model: str | None = Field(
         None, description="hub name or local folder for /v1/embeddings; empty: none; `echo` needs no weights"
     )
+    stop_loops: bool = Field(
+        False, description="end an answer that repeats itself without end; a request may ask for it"
+    )
+    stall_s: PositiveSeconds = Field(30.0, description="no step for so long while something runs: degraded, not ready")
+    hang_s: PositiveSeconds = Field(180.0, description="no step for so long: serve ends, so that `up` starts it afresh")
     echo_tokens_per_s: float = Field(50.0, ge=0, description="echo engine: pace of each answer; 0 is unpaced")
     echo_ttft_s: float = Field(0.05, ge=0, description="echo engine: time to first token")
     upstream_url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None = Field(
