@@ -8,17 +8,12 @@ import dataclasses
 import importlib.metadata
 import logging
 import os
-import secrets
 import socket
 import threading
 import time
-from pathlib import Path
 
 import uvloop
 
-from llmops.admission.bucket import Buckets
-from llmops.admission.gate import Gate
-from llmops.admission.identity import is_loopback
 from llmops.admission.keys import BadKeys
 from llmops.api.app import create_app
 from llmops.api.arriving import BodyLimits
@@ -28,26 +23,20 @@ from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
 from llmops.api.station import Station
-from llmops.engine.build import build_embedding, build_engine
-from llmops.engine.contract import Engine
-from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
+from llmops.assembly import door_of, embeddings_of, engine_of, gate_of, inference_of, user_key_of
 from llmops.engine.errors import EngineError
-from llmops.events import Bus, Emit, Event, SampleEvent
+from llmops.events import Bus, Event, SampleEvent
 from llmops.gpu.build import build_sampler
 from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
-from llmops.inference.route import Inference
-from llmops.keyfile import KeyFile
 from llmops.recording import open_record
 from llmops.runfile import RunFile
-from llmops.settings import AdmissionSettings, EngineSettings, Settings
+from llmops.settings import EngineSettings, Settings
 
 _log = logging.getLogger(__name__)
 CANNOT_WORK = 2
-_EMBEDDINGS_AT_ONCE = 4
-"""They share one thread, a batch each in turn."""
 _LINGER_S = 5.0
 _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 
@@ -56,8 +45,8 @@ def run(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
     try:
         sampler = build_sampler(settings.gpu.kind)
-        user_key = _user_key(settings.state.directory)
-        door = _door(settings)
+        user_key = user_key_of(settings.state.directory)
+        door = door_of(settings)
         sock = bind(settings.serve.host, settings.serve.port)
     except (OSError, SamplerUnavailable, BadKeys) as error:
         _log.error("%s", error)
@@ -73,8 +62,8 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
     feed = LiveFeed()
     bus = open_record(settings, "serve", instance_id=instance_id, sinks=(feed,))
     run_file = RunFile(settings.state.run, port)
-    engine = _engine(settings.engine, settings.state.directory, settings.admission.spare_running)
-    gate = _gate(settings.admission, settings.engine)
+    engine = engine_of(settings.engine, settings.state.directory, settings.admission.spare_running)
+    gate = gate_of(settings.admission, settings.engine)
     station = Station(
         engine=engine,
         gate=gate,
@@ -96,9 +85,9 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         metrics.observe(event)
         bus.emit(event)
 
-    inference = _inference(settings, station, emit, user_key)
+    inference = inference_of(settings, station.engine, gate, station.meter, emit, user_key)
     sampling = _sampling(sampler, settings.gpu.interval_s, station, bus)
-    embeddings = _embeddings(settings, gate)
+    embeddings = embeddings_of(settings, gate)
     app = create_app(
         station,
         inference,
@@ -204,106 +193,6 @@ def _name_while_loading(settings: EngineSettings) -> str:
     return settings.model or ("upstream" if settings.kind == "upstream" else "llmops-demo")
 
 
-def _engine(settings: EngineSettings, state: Path, spare_running: int) -> Engine:
-    dials = EngineDials(
-        revision=settings.revision,
-        dtype=settings.dtype,
-        quantization=settings.quantization,
-        device=settings.device,
-        device_map=settings.device_map,
-        max_memory=settings.max_memory,
-        cpu_offload=settings.cpu_offload,
-        attention=settings.attention,
-        tensor_parallel=settings.tensor_parallel,
-        offline=settings.offline,
-        trust_remote_code=settings.trust_remote_code,
-        cache_directory=state,
-        max_running=settings.max_running + spare_running,
-        max_model_len=settings.max_model_len,
-        kv_cache_bytes=settings.kv_cache_bytes,
-        stall_s=settings.stall_s,
-        hang_s=settings.hang_s,
-        echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
-        upstream=_upstream(settings),
-    )
-    return build_engine(settings.kind, settings.model, dials)
-
-
-def _upstream(settings: EngineSettings) -> UpstreamDials:
-    return UpstreamDials(
-        url=settings.upstream_url,
-        api_key=settings.upstream_api_key.get_secret_value() if settings.upstream_api_key else None,
-        connect_timeout_s=settings.upstream_connect_timeout_s,
-        read_timeout_s=settings.upstream_read_timeout_s,
-        start_timeout_s=settings.upstream_start_timeout_s,
-        retries=settings.upstream_retries,
-        look_every_s=settings.upstream_look_every_s,
-        dead_after_s=settings.upstream_dead_after_s,
-    )
-
-
-def _gate(admission: AdmissionSettings, engine: EngineSettings) -> Gate:
-    per_minute = admission.tokens_per_minute
-    return Gate(
-        max_running=engine.max_running,
-        queue_size=admission.queue_size,
-        buckets=Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst),
-        clock=time.monotonic,
-        spare_running=admission.spare_running,
-        spare_queue=admission.spare_queue,
-        queue_tokens=admission.queue_tokens,
-        token_buckets=None if per_minute is None else Buckets(rate_per_s=per_minute / 60, burst=per_minute),
-    )
-
-
-def _door(settings: Settings) -> Door:
-    """Follows the file of keys. Raises BadKeys when it cannot be read: nobody should find out by being let in."""
-    rule, host, file = settings.admission.keys, settings.serve.host, KeyFile(settings.state.directory)
-    exposed = not is_loopback(host) and host != "localhost"
-    if rule == "off":
-        if exposed:
-            _log.warning("admission.keys is off and serve listens on %s: whoever reaches it may use the model", host)
-    elif not file.read().keys and (exposed or rule == "required"):
-        who = "every answer" if rule == "required" else "whoever is not on this machine"
-        _log.warning(
-            "no API key exists, and %s needs one: until then such requests get 401. `llmops keys create NAME` "
-            "makes one (state directory %s); serve notices at once.",
-            who,
-            settings.state.directory,
-        )
-    return Door(rule, file.ring)
-
-
-def _embeddings(settings: Settings, front: Gate) -> Embeddings | None:
-    model = settings.engine.embedding_model
-    if model is None:
-        return None
-    admission = settings.admission
-    buckets = Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst)
-    gate = Gate(max_running=_EMBEDDINGS_AT_ONCE, queue_size=admission.queue_size, buckets=buckets, clock=time.monotonic)
-    return Embeddings(
-        build_embedding(model, EngineDials(device=settings.engine.device, offline=settings.engine.offline)),
-        gate,
-        front,
-        deadline_s=admission.deadline_s,
-    )
-
-
-def _inference(settings: Settings, station: Station, emit: Emit, user_key: bytes) -> Inference:
-    return Inference(
-        station.engine,
-        station.gate,
-        emit,
-        meter=station.meter,
-        user_key=user_key,
-        record_user=settings.events.record_user,
-        deadline_s=settings.admission.deadline_s,
-        default_max_tokens=settings.admission.default_max_tokens,
-        stop_loops=settings.engine.stop_loops,
-        new_id=new_id,
-    )
-
-
 def _sampling(sampler: Sampler, interval_s: float, station: Station, bus: Bus) -> SamplingLoop:
     def decorate(sample: SampleEvent) -> SampleEvent:
         gate = station.gate
@@ -322,20 +211,6 @@ def _sampling(sampler: Sampler, interval_s: float, station: Station, bus: Bus) -
     loop = SamplingLoop(sampler, bus.emit, interval_s, decorate)
     station.devices = lambda: tuple(loop.latest)
     return loop
-
-
-def _user_key(directory: Path) -> bytes:
-    """The key that user hashes are made with: created once, readable by its owner only."""
-    path = directory / "user-hash.key"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.touch(0o600)
-        fresh.write_bytes(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)  # whole or not at all: another serve may be starting too
-        fresh.unlink()
-    return path.read_bytes()
 
 
 def _versions() -> dict[str, str]:

@@ -15,6 +15,7 @@ from llmops.engine import cpu_attention
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
 from llmops.engine.dials import EngineDials
 from llmops.engine.failures import classify
+from llmops.engine.fused_norms import fuse_norms
 from llmops.engine.loading import Loaded
 from llmops.engine.noise import DrawPerRow
 from llmops.engine.placing import is_offloaded
@@ -35,6 +36,7 @@ class BatchLoop:
         on_cpu = loaded.model.device.type == "cpu"
         if on_cpu:
             cpu_attention.install()
+            fuse_norms(loaded.model)
         self.draws = DrawPerRow(
             skips_idle_work=on_cpu, device=loaded.model.device, end_id=min(self._eos_ids, default=0)
         )

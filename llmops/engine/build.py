@@ -29,9 +29,7 @@ def build_engine(
         from llmops.engine.upstream import UpstreamEngine
 
         return UpstreamEngine(model, dials)
-    # Before torch loads OpenMP: its threads spin while they wait, and on a CPU that anything else uses a spinning
-    # thread keeps the one that it waits for from running (docs/decisions/0005-waiting-threads.md).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    calm_openmp()
     from llmops.engine.transformers_engine import TransformersEngine
 
     return TransformersEngine(
@@ -43,7 +41,18 @@ def build_embedding(model: str, dials: EngineDials | None = None) -> EmbeddingEn
     """An embedding engine that has not started yet. model: hub name or folder; `echo` needs no weights."""
     if model == "echo":
         return EchoEmbedding()
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    calm_openmp()
     from llmops.engine.transformers_embedding import TransformersEmbedding
 
     return TransformersEmbedding(model, dials)
+
+
+def calm_openmp() -> None:
+    """Before torch loads OpenMP: its threads spin while they wait, here for some microseconds only.
+
+    On a CPU that anything else uses a spinning thread keeps the one that it waits for from running
+    (docs/decisions/0005-waiting-threads.md).
+    """
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", "20000")

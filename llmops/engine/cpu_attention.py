@@ -84,10 +84,11 @@ def attend(
     k_cache.index_copy_(0, write_index, fresh_k)
     v_cache.index_copy_(0, write_index, fresh_v)
     rows = query[0].transpose(0, 1)  # [rows, heads, size]
+    if not step.prompts:  # most steps: nothing to put together
+        return _write_one_each(rows, k_cache, v_cache, step, scaling).unsqueeze(0), None
     out = torch.empty_like(rows, memory_format=torch.contiguous_format)
     if step.cells.numel():
-        answers = _write_one_each(rows[step.writers], k_cache, v_cache, step, scaling)
-        out[step.writers] = answers
+        out[step.writers] = _write_one_each(rows[step.writers], k_cache, v_cache, step, scaling)
     for first, last, first_cell, last_cell in step.prompts:
         is_whole = last - first == last_cell - first_cell
         if is_whole:
@@ -106,8 +107,9 @@ def _write_one_each(
     count, heads, size = rows.shape
     groups = k_cache.size(1)
     shape = (count, -1, groups, size)
-    k = k_cache.index_select(0, step.cells.view(-1)).view(shape).transpose(1, 2)
-    v = v_cache.index_select(0, step.cells.view(-1)).view(shape).transpose(1, 2)
+    cells = step.cells.view(-1)
+    k = k_cache.index_select(0, cells).view(shape).transpose(1, 2)
+    v = v_cache.index_select(0, cells).view(shape).transpose(1, 2)
     q = rows.reshape(count, groups, heads // groups, size)
     return scaled_dot_product_attention(q, k, v, attn_mask=step.mask, scale=scaling).reshape(count, heads, size)
 
@@ -143,6 +145,8 @@ def _padded(spans: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor |
     """Spans side by side, the shorter ones filled up with their own first cell, and which cells count."""
     if not spans:
         return torch.empty((0, 0), dtype=torch.int64), None
+    if len(spans) == 1:
+        return spans[0].unsqueeze(0), None
     lengths = [len(span) for span in spans]
     longest = max(lengths)
     cells = torch.nn.utils.rnn.pad_sequence(list(spans), batch_first=True, padding_value=int(spans[0][0]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any, cast
@@ -13,7 +12,7 @@ from rich.console import Console
 
 from llmops.bench.quality import QUANTIZATIONS, Quality, measure_quality
 from llmops.bench.quality_table import as_quality_table
-from llmops.engine.build import DEMO_MODEL
+from llmops.engine.build import DEMO_MODEL, calm_openmp
 from llmops.engine.dials import EngineDials, Quantization
 from llmops.engine.errors import EngineError
 from llmops.settings import Settings
@@ -32,7 +31,7 @@ def run(settings: Settings, model: str | None, quantizations: Sequence[str], *, 
         )
         return 2
     asked = cast(Sequence[Quantization], quantizations) or QUANTIZATIONS
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the engine does, so that speeds compare
+    calm_openmp()  # as the engine does, so that speeds compare
     try:
         measured = _measure(model or settings.engine.model or str(DEMO_MODEL), _dials(settings), asked)
     except EngineError as error:

@@ -33,7 +33,7 @@ def config_json(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["29m", "demo"])
 def test_what_is_predicted_is_what_real_layers_weigh(folder_29m: Path, name: str, quantization: Quantization) -> None:
     folder = DEMO_MODEL if name == "demo" else folder_29m
-    loaded = load(str(folder), EngineDials(quantization=quantization, device="cpu"))
+    loaded = load(str(folder), EngineDials(quantization=quantization, device="cpu", dtype="float32"))
     predicted = weight_bytes(tensors_of(config_json(folder)), quantization, compute_bytes=4)
     assert measured_bytes(loaded.model) == pytest.approx(predicted, rel=0.03)
 
@@ -42,7 +42,7 @@ def test_what_is_predicted_is_what_real_layers_weigh(folder_29m: Path, name: str
 @pytest.mark.parametrize("quantization", ["nf4", "nf4-double", "int8"])
 def test_what_is_predicted_still_holds_after_the_first_answer(folder_29m: Path, quantization: Quantization) -> None:
     """Some CPUs repack 4-bit weights at the first step, and LLM.int8 moves its rows."""
-    loaded = load(str(folder_29m), EngineDials(quantization=quantization, device="cpu"))
+    loaded = load(str(folder_29m), EngineDials(quantization=quantization, device="cpu", dtype="float32"))
     with torch.no_grad():
         loaded.model(torch.arange(300, 310)[None])
     state = getattr(loaded.model.model.layers[0].mlp.up_proj.weight, "quant_state", None)

@@ -1,0 +1,149 @@
+"""From dials to the parts of a serve process: each function makes one part, and nothing runs yet."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import time
+from pathlib import Path
+
+from llmops.admission.bucket import Buckets
+from llmops.admission.gate import Gate
+from llmops.admission.identity import is_loopback
+from llmops.api.correlation import new_id
+from llmops.api.door import Door
+from llmops.engine.build import build_embedding, build_engine
+from llmops.engine.contract import Engine
+from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
+from llmops.events import Emit
+from llmops.inference.embedding import Embeddings
+from llmops.inference.meter import TokenMeter
+from llmops.inference.route import Inference
+from llmops.keyfile import KeyFile
+from llmops.settings import AdmissionSettings, EngineSettings, Settings
+
+_log = logging.getLogger(__name__)
+_EMBEDDINGS_AT_ONCE = 4
+"""They share one thread, a batch each in turn."""
+
+
+def engine_of(settings: EngineSettings, state: Path, spare_running: int) -> Engine:
+    """The engine, not started; `spare_running` rows more than its own dial asks for."""
+    dials = EngineDials(
+        revision=settings.revision,
+        dtype=settings.dtype,
+        quantization=settings.quantization,
+        device=settings.device,
+        device_map=settings.device_map,
+        max_memory=settings.max_memory,
+        cpu_offload=settings.cpu_offload,
+        attention=settings.attention,
+        tensor_parallel=settings.tensor_parallel,
+        offline=settings.offline,
+        trust_remote_code=settings.trust_remote_code,
+        cache_directory=state,
+        max_running=settings.max_running + spare_running,
+        max_model_len=settings.max_model_len,
+        kv_cache_bytes=settings.kv_cache_bytes,
+        stall_s=settings.stall_s,
+        hang_s=settings.hang_s,
+        echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
+        upstream=_upstream(settings),
+    )
+    return build_engine(settings.kind, settings.model, dials)
+
+
+def _upstream(settings: EngineSettings) -> UpstreamDials:
+    return UpstreamDials(
+        url=settings.upstream_url,
+        api_key=settings.upstream_api_key.get_secret_value() if settings.upstream_api_key else None,
+        connect_timeout_s=settings.upstream_connect_timeout_s,
+        read_timeout_s=settings.upstream_read_timeout_s,
+        start_timeout_s=settings.upstream_start_timeout_s,
+        retries=settings.upstream_retries,
+        look_every_s=settings.upstream_look_every_s,
+        dead_after_s=settings.upstream_dead_after_s,
+    )
+
+
+def gate_of(admission: AdmissionSettings, engine: EngineSettings) -> Gate:
+    """Who may enter, and how many wait."""
+    per_minute = admission.tokens_per_minute
+    return Gate(
+        max_running=engine.max_running,
+        queue_size=admission.queue_size,
+        buckets=Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst),
+        clock=time.monotonic,
+        spare_running=admission.spare_running,
+        spare_queue=admission.spare_queue,
+        queue_tokens=admission.queue_tokens,
+        token_buckets=None if per_minute is None else Buckets(rate_per_s=per_minute / 60, burst=per_minute),
+    )
+
+
+def door_of(settings: Settings) -> Door:
+    """Follows the file of keys. Raises BadKeys when it cannot be read: nobody should find out by being let in."""
+    rule, host, file = settings.admission.keys, settings.serve.host, KeyFile(settings.state.directory)
+    exposed = not is_loopback(host) and host != "localhost"
+    if rule == "off":
+        if exposed:
+            _log.warning("admission.keys is off and serve listens on %s: whoever reaches it may use the model", host)
+    elif not file.read().keys and (exposed or rule == "required"):
+        who = "every answer" if rule == "required" else "whoever is not on this machine"
+        _log.warning(
+            "no API key exists, and %s needs one: until then such requests get 401. `llmops keys create NAME` "
+            "makes one (state directory %s); serve notices at once.",
+            who,
+            settings.state.directory,
+        )
+    return Door(rule, file.ring)
+
+
+def embeddings_of(settings: Settings, front: Gate) -> Embeddings | None:
+    """Vectors, where a model for them is named; `front` drains both gates."""
+    model = settings.engine.embedding_model
+    if model is None:
+        return None
+    admission = settings.admission
+    buckets = Buckets(rate_per_s=admission.rate_per_s, burst=admission.burst)
+    gate = Gate(max_running=_EMBEDDINGS_AT_ONCE, queue_size=admission.queue_size, buckets=buckets, clock=time.monotonic)
+    return Embeddings(
+        build_embedding(model, EngineDials(device=settings.engine.device, offline=settings.engine.offline)),
+        gate,
+        front,
+        deadline_s=admission.deadline_s,
+    )
+
+
+def inference_of(
+    settings: Settings, engine: Engine, gate: Gate, meter: TokenMeter, emit: Emit, user_key: bytes
+) -> Inference:
+    """The road of a request through these parts."""
+    return Inference(
+        engine,
+        gate,
+        emit,
+        meter=meter,
+        user_key=user_key,
+        record_user=settings.events.record_user,
+        deadline_s=settings.admission.deadline_s,
+        default_max_tokens=settings.admission.default_max_tokens,
+        stop_loops=settings.engine.stop_loops,
+        new_id=new_id,
+    )
+
+
+def user_key_of(directory: Path) -> bytes:
+    """The key that user hashes are made with: created once, readable by its owner only."""
+    path = directory / "user-hash.key"
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.touch(0o600)
+        fresh.write_bytes(secrets.token_bytes(32))
+        with contextlib.suppress(FileExistsError):
+            os.link(fresh, path)  # whole or not at all: another serve may be starting too
+        fresh.unlink()
+    return path.read_bytes()
