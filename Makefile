@@ -36,9 +36,12 @@ format: $(READY) ## Format, and fix what can be fixed
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(READY) ## Measure: what the record costs, how quickly a full queue says no
+bench: $(READY) ## Measure: the record, refusals, overload, serving beside its peers
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.refusals
+	$(BIN)/python -m benchmarks.overload
+	$(BIN)/python -m benchmarks.models 29m $(VENV)/models/29m
+	$(BIN)/python -m benchmarks.serving $(VENV)/models/29m
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -82,7 +82,7 @@ class EngineSettings(Section):
     )
     revision: str | None = Field(None, description="commit, tag or branch of a hub model")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="auto: bf16 on CUDA, else fp32"
+        "auto", description="auto: bf16 on CUDA; on a CPU the files' bf16 if it computes in it, else fp32"
     )
     quantization: Literal["none", "nf4", "nf4-double", "int8"] = Field("none", description="bitsandbytes weights")
     device: str = Field("auto", description="auto: the first GPU, else the CPU; or cpu, cuda:1")

@@ -23,6 +23,6 @@ async def test_a_request_overrules_the_dial(*, dial: bool, asked: bool | None, s
     inference = Inference(
         engine, gate, lambda _: None, meter=TokenMeter(), user_key=b"k", stop_loops=dial, new_id=lambda: "1"
     )
-    exchange = inference.arrive(Arrival(at=0.0, clock_s=0.0, request_id="r", path="/", user="u"))
+    exchange = inference.arrive(Arrival(at=0.0, clock_s=time.monotonic(), request_id="r", path="/", user="u"))
     with inference.admit(exchange, Ask(prompt="again and again", stop_loops=asked)) as admitted:
         assert (await inference.prepare(admitted)).stop_loops is stops
