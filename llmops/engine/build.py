@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def build_engine(
     calm_openmp()
     from llmops.engine.transformers_engine import TransformersEngine
 
+    if (
+        model is None and dials.dtype == "auto"
+    ):  # so small that half precision costs time, and its card's figures are these
+        dials = dataclasses.replace(dials, dtype="float32")
     return TransformersEngine(
         model or str(DEMO_MODEL), dials, is_demo=model is None, one_by_one=kind == "transformers-sequential"
     )
