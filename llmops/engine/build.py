@@ -33,9 +33,8 @@ def build_engine(
     calm_openmp()
     from llmops.engine.transformers_engine import TransformersEngine
 
-    if (
-        model is None and dials.dtype == "auto"
-    ):  # so small that half precision costs time, and its card's figures are these
+    # The demo model is so small that half precision costs it time, and its card's figures are of float32.
+    if model is None and dials.dtype == "auto":
         dials = dataclasses.replace(dials, dtype="float32")
     return TransformersEngine(
         model or str(DEMO_MODEL), dials, is_demo=model is None, one_by_one=kind == "transformers-sequential"
