@@ -110,8 +110,8 @@ _STRINGS: dict[str, tuple[str, str]] = {
     "chat.question.3": ("Write a haiku about a busy GPU.", "写一首关于忙碌 GPU 的俳句。"),
     "chat.demo": (
         "This is the small demo model that ships with llmops: it proves the road, not wit. "
-        "Serve a real one:  llmops serve --model <hub name or folder>",
-        "这是 llmops 自带的小型演示模型，只用于验证链路。使用真实模型：  llmops serve --model <模型名或目录>",
+        "Serve a real one:  llmops serve <hub name or folder>",
+        "这是 llmops 自带的小型演示模型，只用于验证链路。使用真实模型：  llmops serve <模型名或目录>",
     ),
     "chat.unreachable": ("No serve at {url}. Start one:  llmops serve", "{url} 没有服务。请启动：  llmops serve"),
     "chat.you": ("you", "你"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Markdown
 
@@ -225,4 +226,33 @@ async def test_a_second_question_waits_for_the_first_answer() -> None:
             assert app.screen.query_one(Prompt).text == "me too", "what was written is kept"
             release.set()
             await until(pilot, lambda: not app.screen.answering)  # type: ignore[attr-defined]
+            assert len(asked) == 1
+
+
+async def test_what_is_typed_right_behind_enter_is_the_next_message_and_not_lost() -> None:
+    async with serving(answer) as (url, _):
+        app = over(url)
+        async with app.run_test(size=(120, 30)) as pilot:
+            await open_chat(pilot)
+            for key in ("h", "i", "enter", "y", "o"):
+                app.post_message(events.Key(key, key if len(key) == 1 else "\r"))
+            await until(pilot, lambda: "7 in 3 out" in text_of(app))
+            assert app.screen.query_one(Turn).exchange.question == "hi"
+            assert app.screen.query_one(Prompt).text == "yo"
+
+
+async def test_what_is_sent_while_an_answer_runs_stays_in_the_prompt() -> None:
+    async def slow(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await open_stream(writer)
+        await send(writer, delta("Hel"))
+        await asyncio.sleep(30)
+
+    async with serving(slow) as (url, asked):
+        app = over(url)
+        async with app.run_test(size=(120, 30)) as pilot:
+            await open_chat(pilot)
+            await say(pilot, "first")
+            await until(pilot, lambda: "Hel" in text_of(app))
+            await say(pilot, "second")
+            await until(pilot, lambda: app.screen.query_one(Prompt).text == "second")
             assert len(asked) == 1

@@ -73,8 +73,8 @@ class ChatScreen(Frame):
         """One question at a time."""
         if self.answering:
             self.notify(self.session.words("chat.busy"), markup=False)
+            self.query_one(Prompt).give_back(message.text)
             return
-        self.query_one(Prompt).clear()
         self.query_one("#welcome").display = False
         turn = Turn(self._conversation.ask(message.text), self.session.words)
         transcript = self.query_one("#transcript", VerticalScroll)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.message import Message
 from textual.widgets import TextArea
 
@@ -20,10 +21,27 @@ class Prompt(TextArea):
             super().__init__()
             self.text = text
 
+    async def _on_key(self, event: events.Key) -> None:
+        """Send before the next key is read: by the usual way up through the screen, fast typing would overtake it."""
+        bound = self._bindings.key_to_bindings.get(event.key, ())
+        if any(binding.action == "send" for binding in bound):
+            event.stop()
+            event.prevent_default()
+            self.action_send()
+        else:
+            await super()._on_key(event)
+
     def action_send(self) -> None:
-        """Hand the text over; the screen clears it when it is taken."""
-        if self.text.strip():
-            self.post_message(self.Sent(self.text.strip()))
+        """Hand the text over; a screen that can't take it now gives it back."""
+        text = self.text.strip()
+        if text:
+            self.clear()
+            self.post_message(self.Sent(text))
+
+    def give_back(self, text: str) -> None:
+        """What was not taken stands before whatever was written since."""
+        self.insert(f"{text}\n" if self.text else text, (0, 0))
+        self.move_cursor(self.document.end)
 
     def action_newline(self) -> None:
         """Insert a line break."""
