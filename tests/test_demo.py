@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from llmops.demo import alone, dials, parse_duration
-from llmops.settings import BadConfiguration, Settings, load
-from llmops.settings.dials import ServeSettings, StateSettings
+from llmops.settings import BadConfiguration, ServeSettings, Settings, StateSettings, load
 from llmops.shell.report import print_report
 from llmops.store import open_store
 from tests.client.small_server import SNAPSHOT, Asked, reply, serving

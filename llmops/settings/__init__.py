@@ -1,19 +1,10 @@
 """Every dial and where its value came from; the only reader of the environment and of llmops.toml."""
 
-from llmops.settings.dials import (
-    AdmissionSettings,
-    BenchSettings,
-    EngineSettings,
-    EventSettings,
-    GpuSettings,
-    ObjectiveSettings,
-    ServeSettings,
-    Settings,
-    StateSettings,
-    TuiSettings,
-    WatchSettings,
-)
+from llmops.settings.dials import Settings
 from llmops.settings.loading import BadConfiguration, Loaded, load
+from llmops.settings.record import EventSettings, StateSettings
+from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
+from llmops.settings.watching import BenchSettings, ObjectiveSettings, TuiSettings, WatchSettings
 
 __all__ = [
     "AdmissionSettings",

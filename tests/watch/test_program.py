@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llmops.settings import Settings
-from llmops.settings.dials import StateSettings
+from llmops.settings import Settings, StateSettings
 from llmops.store import open_store
 from llmops.watch import run
 from llmops.watching.lock import AlreadyWatched, WatchLock

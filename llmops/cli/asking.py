@@ -1,0 +1,76 @@
+"""Verbs that ask the running server once: chat, status, bench."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from llmops.cli.flags import AsJson, Model, State, Url, load_dials, url_of
+
+app = typer.Typer()
+bench_app = typer.Typer(invoke_without_command=True)
+app.add_typer(bench_app, name="bench")
+
+
+@app.command()
+def chat(
+    message: Annotated[str | None, typer.Option("--message", "-m", help="What to say; none: standard input.")] = None,
+    url: Url = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer in tokens.")] = None,
+    temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0, help="0 is greedy.")] = None,
+) -> None:
+    """Ask once, print the answer."""
+    loaded = load_dials({"watch.serve_url": url})
+    if message is None and sys.stdin.isatty():
+        sys.stderr.write('llmops chat: say something with -m "...", or pipe it in. For a conversation: llmops tui.\n')
+        raise typer.Exit(2)
+    from llmops.shell import chat as verb
+
+    text = sys.stdin.buffer.read().decode("utf-8", "replace") if message is None else message
+    key = loaded.settings.watch.key
+    raise typer.Exit(verb.run(url_of(loaded), text, api_key=key, max_tokens=max_tokens, temperature=temperature))
+
+
+@app.command()
+def status(as_json: AsJson = False, url: Url = None, state: State = None) -> None:
+    """One look at everything: exit code 0 ok, 1 degraded, 2 cannot read."""
+    loaded = load_dials({"watch.serve_url": url, "state.directory": state})
+    from llmops.shell import status as verb
+
+    raise typer.Exit(verb.run(loaded.settings, url_of(loaded), as_json=as_json))
+
+
+@bench_app.callback()
+def bench(
+    context: typer.Context,
+    url: Url = None,
+    state: State = None,
+    requests: Annotated[int | None, typer.Option(min=1, help="Requests in all.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at once.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer in tokens.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure the running server now and compare with the run before."""
+    if context.invoked_subcommand is not None:
+        return
+    dials = {"bench.requests": requests, "bench.concurrency": concurrency, "bench.max_tokens": max_tokens}
+    loaded = load_dials({"watch.serve_url": url, "state.directory": state, **dials})
+    from llmops.shell import bench as verb
+
+    raise typer.Exit(verb.run(loaded.settings, url_of(loaded), as_json=as_json))
+
+
+@bench_app.command()
+def quality(
+    model: Model = None,
+    quantization: Annotated[list[str] | None, typer.Option(help="nf4, nf4-double or int8; may be repeated.")] = None,
+    as_json: AsJson = False,
+    state: State = None,
+) -> None:
+    """What quantisation costs a model: perplexity, agreement with the unquantised weights, memory, speed."""
+    loaded = load_dials({"state.directory": state}, log=False)
+    from llmops.shell import quality as verb
+
+    raise typer.Exit(verb.run(loaded.settings, model, quantization or [], as_json=as_json))

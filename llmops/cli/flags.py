@@ -1,0 +1,39 @@
+"""Flags that several verbs share, and what every verb begins with: its dials."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from llmops.settings import Loaded, load
+
+Model = Annotated[str | None, typer.Argument(help="Hub name or local folder; none: the demo model that ships.")]
+Host = Annotated[str | None, typer.Option(help="Address to bind.")]
+Port = Annotated[int | None, typer.Option(help="Port to bind; 0 takes a free one.")]
+Engine = Annotated[
+    str | None,
+    typer.Option(help="transformers, transformers-sequential, upstream, or echo: no weights, for trying things out."),
+]
+Upstream = Annotated[str | None, typer.Option(help="OpenAI-compatible server to put behind: http://host:port/v1.")]
+Quantization = Annotated[str | None, typer.Option(help="none, nf4, nf4-double or int8.")]
+State = Annotated[str | None, typer.Option("--state", help="Folder of journal and store.")]
+Url = Annotated[str | None, typer.Option(help="Which serve to talk to.")]
+Supervised = Annotated[bool, typer.Option("--supervised", hidden=True, help="End when standard input closes.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def load_dials(flags: dict[str, Any], *, log: bool = True) -> Loaded:
+    """The dials under these flags. log: say what happens on standard error. Raises BadConfiguration."""
+    loaded = load(flags)
+    if log:
+        from llmops.sinks.log import configure_log
+
+        configure_log(loaded.settings.events.log_level, None, sys.stderr)
+    return loaded
+
+
+def url_of(loaded: Loaded) -> str:
+    """Where serve is."""
+    return loaded.settings.watch.serve_url or loaded.settings.serve.url

@@ -1,0 +1,121 @@
+"""Dials of what answers: the HTTP API, the engine, admission, the hardware samples."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from llmops.settings.section import PositiveSeconds, Section
+
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class ServeSettings(Section):
+    """The HTTP API."""
+
+    host: str = Field("127.0.0.1", description="address to bind; anything but loopback opens it to the network")
+    port: Port = Field(8000, description="port to bind; 0 takes a free one")
+    drain_deadline_s: PositiveSeconds = Field(30.0, description="how long running requests may finish after SIGTERM")
+    max_body_bytes: int = Field(2 << 20, gt=0, description="largest request body; larger ones get 413")
+    cors_origins: tuple[Origin, ...] = Field(
+        (), description='web pages that may call from a browser, as in ["http://127.0.0.1:3000"]; "*" is any'
+    )
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine reach it."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+class EngineSettings(Section):
+    """What turns a prompt into tokens."""
+
+    kind: Literal["transformers", "transformers-sequential", "upstream", "echo"] = Field(
+        "transformers", description="which engine; transformers goes one by one where it can't batch"
+    )
+    model: str | None = Field(
+        None, description="hub name or local folder, empty: the demo model that ships; of an upstream: its name there"
+    )
+    revision: str | None = Field(None, description="commit, tag or branch of a hub model")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bf16 on CUDA; on a CPU the files' bf16 if it computes in it, else fp32"
+    )
+    quantization: Literal["none", "nf4", "nf4-double", "int8"] = Field("none", description="bitsandbytes weights")
+    device: str = Field("auto", description="auto: the first GPU, else the CPU; or cpu, cuda:1")
+    device_map: str | None = Field(
+        None, description="spread layers over GPUs: auto, balanced, sequential or a JSON object from layer to device"
+    )
+    max_memory: str | None = Field(
+        None, description='with device_map: JSON from device to a size, as in {"0": "20GiB", "cpu": "60GiB"}'
+    )
+    cpu_offload: bool = Field(False, description="layers that find no place on the GPU stay in RAM: slow, but it runs")
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"] = Field(
+        "auto", description="auto: the quickest that is installed"
+    )
+    tensor_parallel: int = Field(
+        1, gt=0, description="GPUs that share each layer; more than one needs the upstream engine"
+    )
+    offline: bool = Field(False, description="never ask the hub; HF_HUB_OFFLINE=1 does the same")
+    trust_remote_code: bool = Field(False, description="run Python code that a model brings: read it first")
+    max_running: int = Field(16, gt=0, description="generations that share a batch; further ones wait in the queue")
+    max_model_len: int | None = Field(None, gt=0, description="cap on prompt + answer in tokens; empty: the model's")
+    kv_cache_bytes: int | None = Field(None, gt=0, description="memory for the KV cache; empty: sized to the load")
+    embedding_model: str | None = Field(
+        None, description="hub name or local folder for /v1/embeddings; empty: none; `echo` needs no weights"
+    )
+    stop_loops: bool = Field(
+        False, description="end an answer that repeats itself without end; a request may ask for it"
+    )
+    stall_s: PositiveSeconds = Field(30.0, description="no step for so long while something runs: degraded, not ready")
+    hang_s: PositiveSeconds = Field(180.0, description="no step for so long: serve ends, so that `up` starts it afresh")
+    echo_tokens_per_s: float = Field(50.0, ge=0, description="echo engine: pace of each answer; 0 is unpaced")
+    echo_ttft_s: float = Field(0.05, ge=0, description="echo engine: time to first token")
+    upstream_url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None = Field(
+        None, description="upstream engine: address of an OpenAI-compatible API, as in http://127.0.0.1:8001/v1"
+    )
+    upstream_api_key: SecretStr | None = Field(None, description="upstream engine: sent as a bearer token; never shown")
+    upstream_connect_timeout_s: PositiveSeconds = Field(5.0, description="upstream engine: to open a connection")
+    upstream_read_timeout_s: PositiveSeconds = Field(
+        120.0, description="upstream engine: longest silence, the wait for the first token included"
+    )
+    upstream_start_timeout_s: PositiveSeconds = Field(
+        600.0, description="upstream engine: how long to wait for one that is away or loads its model"
+    )
+    upstream_retries: int = Field(2, ge=0, le=10, description="upstream engine: tries again of what it did not begin")
+    upstream_look_every_s: PositiveSeconds = Field(5.0, description="upstream engine: between two looks at its health")
+    upstream_dead_after_s: PositiveSeconds = Field(
+        300.0, description="upstream engine: serve ends when it was not well for so long, to be started afresh"
+    )
+
+
+class AdmissionSettings(Section):
+    """Who may enter, and how many wait."""
+
+    keys: Literal["auto", "required", "off"] = Field(
+        "auto", description="auto: an API key for whoever is not on this machine; required: for every answer; off: none"
+    )
+    queue_size: int = Field(100, ge=0, description="requests that may wait; the next one gets 503 queue_full")
+    queue_tokens: int | None = Field(
+        500_000, gt=0, description="tokens of prompt and answer that may wait; the next one gets 503 queue_full"
+    )
+    spare_running: int = Field(2, ge=0, description="slots beyond engine.max_running, for users with nothing running")
+    spare_queue: int = Field(8, ge=0, description="places beyond queue_size, for users with nothing here yet")
+    rate_per_s: float = Field(10.0, gt=0, description="requests a second that one user's bucket refills")
+    burst: int = Field(200, ge=1, description="requests that one user may send at once")
+    tokens_per_minute: int | None = Field(
+        None, gt=0, description="tokens, read and written, that one user may spend a minute; empty: any"
+    )
+    deadline_s: PositiveSeconds = Field(300.0, description="longest life of a request, waiting included; then 504")
+    default_max_tokens: int = Field(512, gt=0, description="answer length when a request names none")
+
+
+class GpuSettings(Section):
+    """Samples of the hardware."""
+
+    kind: Literal["auto", "nvml", "system", "pretend", "none"] = Field(
+        "auto", description="auto: NVML, else CPU and RAM"
+    )
+    interval_s: PositiveSeconds = Field(1.0, description="between two samples")

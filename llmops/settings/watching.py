@@ -1,0 +1,63 @@
+"""Dials of what judges and shows: watch, the self-benchmark, the objectives, the terminal."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+
+from llmops.settings.section import Fraction, PositiveSeconds, Section
+
+
+class WatchSettings(Section):
+    """Follows the record and judges it."""
+
+    serve_url: str | None = Field(None, description="which serve to watch; empty: the [serve] address")
+    api_key: SecretStr | None = Field(None, description="key for that serve: of watch, tui, chat, bench and status")
+    interval_s: PositiveSeconds = Field(1.0, description="between two looks at journal, serve and objectives")
+    webhook_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
+        None, description="alerts are POSTed here as JSON; empty: console only"
+    )
+    serve_down_for_s: float = Field(5.0, ge=0, description="serve may be unreachable this long before an alert")
+
+    @property
+    def key(self) -> str | None:
+        """The API key in clear, for a header and nothing else."""
+        return None if self.api_key is None else self.api_key.get_secret_value()
+
+
+class BenchSettings(Section):
+    """The self-benchmark."""
+
+    interval_s: PositiveSeconds = Field(6 * 3600.0, description="between two scheduled runs")
+    enabled: bool = Field(True, description="false schedules none")
+    retry_s: PositiveSeconds = Field(60.0, description="users are waiting: try again after this long")
+    requests: int = Field(8, gt=0, description="requests of one run")
+    concurrency: int = Field(2, gt=0, description="of them at once")
+    max_tokens: int = Field(32, gt=0, description="answer length of each")
+
+
+class ObjectiveSettings(Section):
+    """What good means. Ratios count eligible requests over the window."""
+
+    window_s: PositiveSeconds = Field(30 * 86400.0, description="rolling window of the error budgets")
+    latency_threshold_s: PositiveSeconds = Field(3.0, description="a request slower than this is bad")
+    latency_target: Fraction = Field(0.99, description="share of requests that must be faster")
+    availability_target: Fraction = Field(0.999, description="share of requests that must succeed")
+    vram_fire: Fraction = Field(0.80, description="share of device memory above which an alert goes pending")
+    vram_clear: Fraction = Field(0.75, description="share below which it clears")
+    vram_for_s: float = Field(120.0, ge=0, description="it must stay above this long")
+    vram_keep_s: float = Field(300.0, ge=0, description="it must stay clear this long")
+    min_bad: int = Field(3, ge=1, description="fewer bad requests in the window never page")
+    min_total: int = Field(50, ge=1, description="fewer requests in the window never page")
+
+
+class TuiSettings(Section):
+    """The terminal."""
+
+    refresh_s: PositiveSeconds = Field(1.0, description="between two looks")
+    language: Literal["auto", "en", "zh"] = Field("auto", description="auto: from LANG")
+    theme: str = Field("llmops-dark", description="name of a theme; `t` in the terminal goes through them")
+    keys: dict[str, str] = Field(
+        default_factory=dict, description='changed keys: action = "key", as in quit = "ctrl+q"'
+    )
