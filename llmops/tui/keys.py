@@ -76,12 +76,19 @@ class UnknownAction(ValueError):
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:
-    """What a screen or widget binds; the ids let the settings change the keys. The prompt's go before its typing."""
+    """What a screen or widget binds; the ids let the settings change the keys.
+
+    What leads out of the prompt goes before its typing; what belongs to its typing waits its turn there.
+    """
     return [
-        Binding(key.keys, key.call, key.action, id=key.action, show=False, priority=key.scope == "prompt")
+        Binding(key.keys, key.call, key.action, id=key.action, show=False, priority=_leads_out_of_prompt(key))
         for key in KEYMAP
         if key.scope in scopes
     ]
+
+
+def _leads_out_of_prompt(key: Key) -> bool:
+    return key.scope == "prompt" and key.call.startswith("screen.")
 
 
 def checked(changes: Mapping[str, str]) -> dict[str, str]:

@@ -239,20 +239,3 @@ async def test_what_is_typed_right_behind_enter_is_the_next_message_and_not_lost
             await until(pilot, lambda: "7 in 3 out" in text_of(app))
             assert app.screen.query_one(Turn).exchange.question == "hi"
             assert app.screen.query_one(Prompt).text == "yo"
-
-
-async def test_what_is_sent_while_an_answer_runs_stays_in_the_prompt() -> None:
-    async def slow(asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await open_stream(writer)
-        await send(writer, delta("Hel"))
-        await asyncio.sleep(30)
-
-    async with serving(slow) as (url, asked):
-        app = over(url)
-        async with app.run_test(size=(120, 30)) as pilot:
-            await open_chat(pilot)
-            await say(pilot, "first")
-            await until(pilot, lambda: "Hel" in text_of(app))
-            await say(pilot, "second")
-            await until(pilot, lambda: app.screen.query_one(Prompt).text == "second")
-            assert len(asked) == 1

@@ -22,12 +22,15 @@ class Prompt(TextArea):
             self.text = text
 
     async def _on_key(self, event: events.Key) -> None:
-        """Send before the next key is read: by the usual way up through the screen, fast typing would overtake it."""
-        bound = self._bindings.key_to_bindings.get(event.key, ())
-        if any(binding.action == "send" for binding in bound):
+        """Keys in the order they were typed: by the usual way through the app, Enter would overtake the letters."""
+        own = {"send": self.action_send, "newline": self.action_newline}
+        actions = [
+            own[bound.action] for bound in self._bindings.key_to_bindings.get(event.key, ()) if bound.action in own
+        ]
+        if actions:
             event.stop()
             event.prevent_default()
-            self.action_send()
+            actions[0]()
         else:
             await super()._on_key(event)
 
