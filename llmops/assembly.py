@@ -40,6 +40,7 @@ def engine_of(settings: EngineSettings, state: Path, spare_running: int) -> Engi
         max_memory=settings.max_memory,
         cpu_offload=settings.cpu_offload,
         attention=settings.attention,
+        torch_threads=settings.torch_threads,
         tensor_parallel=settings.tensor_parallel,
         offline=settings.offline,
         trust_remote_code=settings.trust_remote_code,
@@ -78,6 +79,7 @@ def gate_of(admission: AdmissionSettings, engine: EngineSettings) -> Gate:
         clock=time.monotonic,
         spare_running=admission.spare_running,
         spare_queue=admission.spare_queue,
+        user_share=admission.user_share,
         queue_tokens=admission.queue_tokens,
         token_buckets=None if per_minute is None else Buckets(rate_per_s=per_minute / 60, burst=per_minute),
     )

@@ -15,6 +15,8 @@ _SMOOTHING = 0.2
 """Weight of the newest request in the mean time that a slot is held."""
 _SPARE_TOKENS = 0.25
 """A newcomer finds so much more of the queue's tokens, as it finds spare places."""
+COMPANY_S = 10.0
+"""Whoever had a request here so lately is still here: people read before they ask again."""
 
 
 class Gate:
@@ -24,6 +26,8 @@ class Gate:
 
     spare_running, spare_queue: slots and places for users who have nothing running, or nothing here at all: however
     much one user asks for, the next one finds a place.
+    user_share: of the slots, the most that one user holds while somebody is here who asks for less: what shares a batch
+    with many is slower for it. None: the engine's `fair_share`.
     queue_tokens: tokens of prompt and answer that may wait; None: any.
     token_buckets: what a user may spend in tokens, beside `buckets` of requests; None: any.
     """
@@ -37,6 +41,7 @@ class Gate:
         clock: Callable[[], float],
         spare_running: int = 0,
         spare_queue: int = 0,
+        user_share: float | None = None,
         queue_tokens: int | None = None,
         token_buckets: Buckets | None = None,
     ) -> None:
@@ -44,8 +49,11 @@ class Gate:
         self.queue_size = queue_size
         self.cache_tokens: int | None = None
         """What the engine's cache holds now, set by whoever knows; None delays nothing."""
+        self.fair_share = 1.0
+        """As the engine knows it, set by whoever asks it; 1 holds nobody back."""
         self._spare_running = spare_running
         self._spare_queue = min(spare_queue, queue_size)
+        self._user_share = user_share
         self._queue_tokens = queue_tokens
         self._buckets = buckets
         self._token_buckets = token_buckets
@@ -57,6 +65,7 @@ class Gate:
         self._held: list[Ticket] = []
         self._tokens = 0
         self._running_of: collections.Counter[str] = collections.Counter()
+        self._seen_at: dict[str, float] = {}  # whoever was here lately, the longest ago first
         self._mean_hold_s: float | None = None
         self._draining = False
 
@@ -117,6 +126,7 @@ class Gate:
         if not starts:
             self._check_queue(ticket, within_s)
         self._charge(user, tokens, now)
+        self._see(ticket, now)
         if starts:
             self._start(ticket, now)
         else:
@@ -150,6 +160,7 @@ class Gate:
         else:
             self._free(ticket, now - ticket.entered_at)
         ticket.dismiss()
+        self._see(ticket, now)
         self._advance(now)
 
     def _may_start(self, ticket: Ticket, now: float) -> bool:
@@ -164,9 +175,30 @@ class Gate:
 
     def _has_slot_for(self, ticket: Ticket) -> bool:
         if self._slots < self.max_running:
-            return True
+            share = self._share
+            return self._running_of[ticket.user] < share or not self._has_company(ticket.user, share)
         spare = self._spare_slots < self._spare_running and ticket.user not in self._running_of
         return spare and ticket.priority is not Priority.BENCHMARK
+
+    def _see(self, ticket: Ticket, now: float) -> None:
+        """Its user is here now; measurements are nobody's company."""
+        if ticket.priority is not Priority.BENCHMARK:
+            self._seen_at.pop(ticket.user, None)
+            self._seen_at[ticket.user] = now
+
+    @property
+    def _share(self) -> int:
+        share = self.fair_share if self._user_share is None else self._user_share
+        return max(1, int(share * self.max_running)) if share < 1 else self.max_running + self._spare_running
+
+    def _has_company(self, user: str, share: int) -> bool:
+        """Whether somebody else is here who asks for less than a share."""
+        since = self._clock() - COMPANY_S
+        while self._seen_at and next(iter(self._seen_at.values())) < since:
+            del self._seen_at[next(iter(self._seen_at))]
+        return any(
+            self._running_of[other] + self._line.waiting_of(other) < share for other in self._seen_at if other != user
+        )
 
     def _fits(self, ticket: Ticket, active: int) -> bool:
         """Beside `active` others in the cache. Alone everything fits: the engine refuses what never would."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from llmops.engine.failures import classify
 from llmops.engine.fused_norms import fuse_norms
 from llmops.engine.loading import Loaded
 from llmops.engine.noise import DrawPerRow
+from llmops.engine.pace import Pace
 from llmops.engine.placing import is_offloaded
 from llmops.engine.sampling import Draw
 
@@ -27,9 +29,14 @@ _CLOSE_TIMEOUT_S = 10.0
 
 
 class BatchLoop:
-    """One run of the loop's thread over a model. After the thread's death a new one takes its place."""
+    """One run of the loop's thread over a model. After the thread's death a new one takes its place.
 
-    def __init__(self, loaded: Loaded, plan: CachePlan, eos_ids: Sequence[int]) -> None:
+    torch_threads: on a CPU, None leaves them to what made steps quickest lately.
+    """
+
+    def __init__(
+        self, loaded: Loaded, plan: CachePlan, eos_ids: Sequence[int], *, torch_threads: int | None = None
+    ) -> None:
         self.plan = plan
         self._eos_ids = list(eos_ids)
         self._forgotten: list[str] = []
@@ -37,8 +44,12 @@ class BatchLoop:
         if on_cpu:
             cpu_attention.install()
             fuse_norms(loaded.model)
+        chooses_threads = on_cpu and torch_threads is None
         self.draws = DrawPerRow(
-            skips_idle_work=on_cpu, device=loaded.model.device, end_id=min(self._eos_ids, default=0)
+            skips_idle_work=on_cpu,
+            device=loaded.model.device,
+            end_id=min(self._eos_ids, default=0),
+            pace=Pace(_all_threads(), torch.set_num_threads) if chooses_threads else None,
         )
         self._numbers = itertools.count(1)
         self._manager = loaded.model.init_continuous_batching(
@@ -137,6 +148,12 @@ class BatchLoop:
     def _forget(self, key: str) -> None:
         with self._manager.output_router._lock:
             self._manager.output_router.result_handlers.pop(key, None)
+
+
+@functools.cache
+def _all_threads() -> int:
+    """Asked once: afterwards torch tells what the pace has set."""
+    return torch.get_num_threads()
 
 
 def plan_for(loaded: Loaded, dials: EngineDials) -> CachePlan:

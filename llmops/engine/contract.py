@@ -83,6 +83,8 @@ class ModelCard:
     """Which model an engine serves. version: commit of the hub, or a hash of the folder's content.
 
     cache_tokens: prompts and answers that its cache holds at once, in tokens; None: nothing is known of a limit.
+    fair_share: of the generations that it runs at once, how many may be one user's and leave another's at least half as
+    quick as alone; 1: they do not slow each other down.
     """
 
     id: str
@@ -93,6 +95,7 @@ class ModelCard:
     max_model_len: int
     is_demo: bool = False
     cache_tokens: int | None = None
+    fair_share: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,7 +59,7 @@ class EngineDials:
     max_running: generations that share a batch.
     max_batch_tokens: prompt tokens and running answers in one forward pass.
     kv_cache_bytes: memory for the KV cache and what grows with it.
-    torch_threads: threads of one operator on a CPU.
+    torch_threads: threads of one operator on a CPU; None: as many as made steps quickest lately.
     stall_s: no step for so long while something runs makes the engine degraded.
     hang_s: no step for so long makes it dead: whoever supervises the process must start a new one.
     device: "cpu", "cuda:1"; device_map spreads the layers instead: "auto", "balanced", "sequential" or JSON.

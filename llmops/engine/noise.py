@@ -14,6 +14,7 @@ import torch
 from transformers.generation.continuous_batching.cb_logits_processors import ContinuousBatchingLogitsProcessorList
 from transformers.generation.logits_process import LogitsProcessorList
 
+from llmops.engine.pace import Pace
 from llmops.engine.sampling import Draw
 
 _GREEDY = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
@@ -29,15 +30,17 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
     A row whose largest logit is no finite number is ended by `end_id` and its generation's number noted on the device:
     no step waits for the note, and the rows beside it go on.
     skips_idle_work: leave out what no row of a step asks for; not when steps are replayed as recorded graphs.
+    pace: is told of each step's begin and end.
     """
 
-    def __init__(self, *, skips_idle_work: bool, device: torch.device, end_id: int) -> None:
+    def __init__(self, *, skips_idle_work: bool, device: torch.device, end_id: int, pace: Pace | None = None) -> None:
         super().__init__(LogitsProcessorList([]))
         self.tensors_required = 5
         self.do_processing = True
         self.stepped_at = time.monotonic()
         self.between_steps: Callable[[], None] | None = None  # called once, by the loop's thread
         self._skips = skips_idle_work
+        self._pace = pace
         self._end_id = end_id
         self._notes = torch.zeros(_NOTES + 1, dtype=torch.int32, device=device)  # the last is for the sound rows
         self._draws = self._filters = True
@@ -64,11 +67,19 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
             arguments = _columns(draws, [state.position_offset for state in states])
             arg_storage[:5, : len(draws)] = arguments.to(arg_storage.device)
         arg_storage[_NUMBER, len(draws) :] = 0  # padding is nobody's
+        if self._pace is not None:
+            self._pace.begin(sum(future.query_length for future in requests_in_batch))
         return arg_storage
 
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
     ) -> torch.Tensor:
+        drawn = self._drawn(scores, logits_processor_args)
+        if self._pace is not None:
+            self._pace.end()
+        return drawn
+
+    def _drawn(self, scores: torch.Tensor, logits_processor_args: torch.Tensor) -> torch.Tensor:
         arguments = logits_processor_args[:, : scores.size(0)]
         lost = ~scores.amax(dim=-1).isfinite()
         if not self._skips or bool(lost.any()):

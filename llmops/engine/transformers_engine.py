@@ -28,6 +28,10 @@ from llmops.engine.speech import Speech
 from llmops.engine.suitability import UNSUITED, why_not_batched
 
 _log = logging.getLogger(__name__)
+_FAIR_SHARE = {"cpu": 1 / 8}
+"""A CPU computes each row: 2 of 16 beside one make it 1.5 times slower, 4 make it 1.9 times (docs/measurements.md)."""
+_FAIR_SHARE_ELSEWHERE = 1 / 2
+"""A GPU waits for weights, which all rows share."""
 _Loop = TypeVar("_Loop", LiveLoop, OneByOne)
 
 
@@ -75,6 +79,7 @@ class TransformersEngine:
             max_model_len=live.plan.max_model_len,
             is_demo=self._is_demo,
             cache_tokens=live.plan.tokens,
+            fair_share=_FAIR_SHARE.get(loaded.model.device.type, _FAIR_SHARE_ELSEWHERE),
         )
 
     async def start(self) -> None:

@@ -70,6 +70,7 @@ class UpstreamEngine:
             dtype=None,
             quantization=None,
             max_model_len=_shortest(self._dials.max_model_len, row.max_model_len),
+            fair_share=1 / 2,
         )
 
     async def start(self) -> None:

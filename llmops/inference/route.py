@@ -117,6 +117,7 @@ class Inference:
         if left_s <= 0:
             raise self._too_late(exchange)
         self.gate.cache_tokens = card.cache_tokens  # after a restart it may hold less
+        self.gate.fair_share = card.fair_share
         tokens = min(card.max_model_len, _likely_tokens(ask.prompt) + (ask.max_tokens or self._default_max_tokens))
         ticket = self.gate.admit(exchange.user, tokens, exchange.priority, left_s)
         exchange.fields["queue_depth"] = ticket.queue_depth

@@ -52,6 +52,9 @@ class EngineSettings(Section):
         None, description='with device_map: JSON from device to a size, as in {"0": "20GiB", "cpu": "60GiB"}'
     )
     cpu_offload: bool = Field(False, description="layers that find no place on the GPU stay in RAM: slow, but it runs")
+    torch_threads: int | None = Field(
+        None, gt=0, description="threads of a step on a CPU; empty: as many as made steps quickest lately"
+    )
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3"] = Field(
         "auto", description="auto: the quickest that is installed"
     )
@@ -103,6 +106,13 @@ class AdmissionSettings(Section):
     )
     spare_running: int = Field(2, ge=0, description="slots beyond engine.max_running, for users with nothing running")
     spare_queue: int = Field(8, ge=0, description="places beyond queue_size, for users with nothing here yet")
+    user_share: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="of the slots, the most one user holds while somebody who asks for less is here; "
+        "empty: an eighth on a CPU, half on a GPU",
+    )
     rate_per_s: float = Field(10.0, gt=0, description="requests a second that one user's bucket refills")
     burst: int = Field(200, ge=1, description="requests that one user may send at once")
     tokens_per_minute: int | None = Field(

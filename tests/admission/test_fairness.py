@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from llmops.admission.bucket import Buckets
-from llmops.admission.gate import Gate
+from llmops.admission.gate import COMPANY_S, Gate
 from llmops.admission.line import PATIENCE_S
 from llmops.admission.refusals import QueueFull, RateLimited
 from llmops.admission.ticket import Priority, Ticket
@@ -17,6 +17,7 @@ def gate_of(
     queue_size: int = 4,
     clock: Clock | None = None,
     cache_tokens: int | None = None,
+    user_share: float | None = None,
     **more: int,
 ) -> Gate:
     per_minute = more.pop("tokens_per_minute", None)
@@ -26,6 +27,7 @@ def gate_of(
         buckets=Buckets(rate_per_s=1.0, burst=1000),
         token_buckets=None if per_minute is None else Buckets(rate_per_s=per_minute / 60, burst=per_minute),
         clock=clock or Clock(),
+        user_share=user_share,
         **more,
     )
     gate.cache_tokens = cache_tokens
@@ -54,6 +56,53 @@ async def test_a_greedy_user_locks_nobody_out() -> None:
         gate.admit("di")
     with pytest.raises(QueueFull):
         gate.admit("bo")
+
+
+async def test_beside_somebody_who_asks_for_little_a_greedy_user_keeps_to_a_share() -> None:
+    clock = Clock()
+    gate = gate_of(max_running=4, queue_size=20, clock=clock, user_share=0.5)
+    running = fill(gate, 9)
+    running[0].leave()
+    assert gate.running == 4, "alone it has them all"
+    running[1].leave()
+    polite = gate.admit("polite")
+    for ticket in running[2:5]:
+        ticket.leave()
+    assert (gate.running, polite.waiting) == (2 + 1, False)
+    polite.leave()
+    running[5].leave()
+    assert gate.running == 2, "whoever left a moment ago may come back"
+    clock.now += COMPANY_S + 1
+    running[6].leave()
+    assert gate.running == 2, "nobody else is here now: all that wait run"
+    assert gate.waiting == 0
+
+
+async def test_two_who_ask_for_much_share_every_slot() -> None:
+    gate = gate_of(max_running=4, queue_size=20, user_share=0.5)
+    first = fill(gate, 6)
+    second = fill(gate, 6, "too")
+    for ticket in first[:4]:
+        ticket.leave()
+    assert gate.running == 4
+    assert sum(not ticket.waiting for ticket in second) == 2
+
+
+async def test_without_a_dial_the_engine_says_what_is_fair() -> None:
+    gate = gate_of(max_running=4, queue_size=20)
+    gate.admit("polite")
+    fill(gate, 4)
+    assert gate.running == 4, "nothing is known of the engine: nobody is held back"
+    gate.fair_share = 0.5
+    fill(gate, 2)
+    assert (gate.running, gate.waiting) == (4, 3)
+
+
+async def test_a_measurement_is_nobodys_company() -> None:
+    gate = gate_of(max_running=4, queue_size=20, user_share=0.25)
+    gate.admit("bench", 0, Priority.BENCHMARK)
+    fill(gate, 3)
+    assert gate.running == 4
 
 
 async def test_a_slot_goes_to_the_user_with_the_fewest_running_then_to_the_longest_waiting() -> None:

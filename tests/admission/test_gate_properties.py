@@ -33,13 +33,15 @@ class GateMachine(RuleBasedStateMachine):
         self.inside: list[Ticket] = []
         self.gone: list[Ticket] = []
 
-    @initialize(cache=st.none() | st.integers(MOST_TOKENS, 600))
-    def open(self, cache: int | None) -> None:
+    @initialize(cache=st.none() | st.integers(MOST_TOKENS, 600), user_share=st.sampled_from([1.0, 0.7, 0.1]))
+    def open(self, cache: int | None, user_share: float) -> None:
+        self.share = max(1, int(user_share * MAX_RUNNING)) if user_share < 1 else MAX_RUNNING + SPARE_RUNNING
         self.gate = Gate(
             max_running=MAX_RUNNING,
             queue_size=QUEUE_SIZE,
             spare_running=SPARE_RUNNING,
             spare_queue=SPARE_QUEUE,
+            user_share=user_share,
             queue_tokens=QUEUE_TOKENS,
             buckets=Buckets(rate_per_s=1.0, burst=30),
             token_buckets=Buckets(rate_per_s=50.0, burst=3_000),
@@ -134,11 +136,16 @@ class GateMachine(RuleBasedStateMachine):
         if not waiting or any(ticket.waiting for ticket in started):
             return
         running = {user: sum(each.user == user for each in started) for user in ("ann", "bo", "cy", "di")}
+        if any(running[ticket.user] >= self.share for ticket in waiting):
+            return  # held back beside somebody who is here, or was until the last one came or went
         plain = sum(not each.is_spare for each in started) < MAX_RUNNING
         spare = len(started) - sum(not each.is_spare for each in started) < SPARE_RUNNING
 
         def may_go(ticket: Ticket) -> bool:
-            return plain or (spare and not running[ticket.user] and ticket.priority is not Priority.BENCHMARK)
+            # Who has a share already waits where somebody else is here, or was until the last one came or went.
+            return (plain and running[ticket.user] < self.share) or (
+                spare and not running[ticket.user] and ticket.priority is not Priority.BENCHMARK
+            )
 
         # Patience may have brought another to the front since the last one came or went; of these, none was overlooked.
         can = [ticket for ticket in waiting if may_go(ticket)]
