@@ -39,6 +39,7 @@ def engine_of(settings: EngineSettings, state: Path, spare_running: int) -> Engi
         device_map=settings.device_map,
         max_memory=settings.max_memory,
         cpu_offload=settings.cpu_offload,
+        compile=settings.compile,
         attention=settings.attention,
         torch_threads=settings.torch_threads,
         tensor_parallel=settings.tensor_parallel,

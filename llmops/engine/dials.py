@@ -64,6 +64,7 @@ class EngineDials:
     hang_s: no step for so long makes it dead: whoever supervises the process must start a new one.
     device: "cpu", "cuda:1"; device_map spreads the layers instead: "auto", "balanced", "sequential" or JSON.
     max_memory: JSON from device to a size, such as {"0": "20GiB", "cpu": "60GiB"}; for device_map.
+    compile: steps of a single stream become one compiled program; only where generations go one by one.
     cpu_offload: layers that find no place on the GPU stay in RAM and visit it for each step.
     tensor_parallel: GPUs that share each layer; this engine has one.
     offline: the hub is never asked.
@@ -82,6 +83,7 @@ class EngineDials:
     device_map: str | None = None
     max_memory: str | None = None
     cpu_offload: bool = False
+    compile: bool = False
     attention: Attention = "auto"
     tensor_parallel: int = 1
     offline: bool = False

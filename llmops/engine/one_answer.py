@@ -10,6 +10,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation.streamers import BaseStreamer
 
+from llmops.engine.compiled import CompiledSteps
 from llmops.engine.errors import NanLogits
 from llmops.engine.noise import DrawPerRow
 from llmops.engine.sampling import Draw
@@ -33,7 +34,13 @@ class Job:
     is_cancelled: bool = False
 
 
-def generate(model: Any, job: Job, eos_ids: frozenset[int], on_step: Callable[[], None]) -> None:
+def generate(
+    model: Any,
+    job: Job,
+    eos_ids: frozenset[int],
+    on_step: Callable[[], None],
+    compiled: CompiledSteps | None = None,
+) -> None:
     """Blocks until the last token. on_step: before and after each token. Raises Cancelled or whatever the library does.
 
     The model must have a neutral `generation_config`: the library fills what is not said here from it.
@@ -50,9 +57,12 @@ def generate(model: Any, job: Job, eos_ids: frozenset[int], on_step: Callable[[]
             max_new_tokens=job.max_tokens,
             eos_token_id=sorted(eos_ids) or None,
             pad_token_id=0,
+            compile_config=compiled and compiled.config,
+            disable_compile=compiled is None,
         ),
         logits_processor=LogitsProcessorList([_DrawNext(job.draw)]),
         streamer=_Telling(job, eos_ids, on_step),
+        **(compiled.arguments() if compiled else {}),
     )
 
 

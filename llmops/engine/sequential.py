@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 from transformers import GenerationConfig
 
+from llmops.engine.compiled import COMPILES_WITHIN_S, LONGEST, WARM_TOKENS, CompiledSteps
 from llmops.engine.contract import EngineState, Health
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import EngineError, EngineStopped, OutOfMemory
@@ -51,7 +52,9 @@ class OneByOne:
     """Lives on the event loop, works on one thread. Who came first goes first; the others wait in it."""
 
     def __init__(self, loaded: Loaded, eos_ids: frozenset[int], dials: EngineDials, clock: Callable[[], float]) -> None:
-        self.plan = Room(_longest(loaded, dials))
+        longest = _longest(loaded, dials)
+        self.plan = Room(min(longest, dials.max_model_len or LONGEST) if dials.compile else longest)
+        self._compiled = CompiledSteps(loaded.model, self.plan.max_model_len) if dials.compile else None
         self.flows: dict[str, Flow] = {}
         self.prompt_tokens = self.cached_tokens = 0  # there is no prefix cache
         self._loaded = loaded
@@ -77,11 +80,14 @@ class OneByOne:
         self._loaded.model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._thread.start()
         self._settle("ready", "")
-        flow = self.begin(*self._probe())
+        within_s = self._dials.probe_timeout_s if self._compiled is None else COMPILES_WITHIN_S
+        flow = self.begin(*self._probe(1 if self._compiled is None else WARM_TOKENS))
         try:
-            await asyncio.wait_for(flow.next(), self._dials.probe_timeout_s)
+            async with asyncio.timeout(within_s):
+                while not (await flow.next()).is_last:
+                    pass
         except TimeoutError:
-            raise EngineStopped(f"No token came within {self._dials.probe_timeout_s:.0f} s.") from None
+            raise EngineStopped(f"No token came within {within_s:.0f} s.") from None
         except EngineError as error:
             raise self._cause or error from None
         finally:
@@ -151,7 +157,7 @@ class OneByOne:
             _log.error("a generation failed: %s: %s", type(error).__name__, first_line(error))
             del error, turn
             self._tidy()
-            again = self._answer(Job(*self._probe(), on_token=lambda *_: None))
+            again = self._answer(Job(*self._probe(1), on_token=lambda *_: None))
             if again is not None:
                 self._post(self._die, f"The model can't answer any more ({type(again).__name__}).")
                 return
@@ -166,7 +172,7 @@ class OneByOne:
         if job.is_cancelled:
             return None
         try:
-            generate(self._loaded.model, job, self._eos_ids, self._step)
+            generate(self._loaded.model, job, self._eos_ids, self._step, self._compiled)
         except Cancelled:
             return None
         except Exception as error:  # the library fails in its own words, and the next generation may do well
@@ -182,8 +188,8 @@ class OneByOne:
             with contextlib.suppress(Exception):  # a lost device refuses; the probe will tell
                 torch.cuda.empty_cache()
 
-    def _probe(self) -> tuple[list[int], int, Draw]:
-        return [min(self._eos_ids, default=0)], 1, Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
+    def _probe(self, tokens: int) -> tuple[list[int], int, Draw]:
+        return [min(self._eos_ids, default=0)], tokens, Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
 
     def _tell(self, flow: Flow, token: int, is_last: bool) -> None:
         self._post(flow.take, [token], (self._clock(),), is_last)

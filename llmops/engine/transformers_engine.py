@@ -14,7 +14,7 @@ import torch
 from llmops.engine.batching import plan_for
 from llmops.engine.contract import EngineStats, Generation, Health, ModelCard, Piece, Prompt, Sampling
 from llmops.engine.dials import EngineDials
-from llmops.engine.errors import BadPrompt, EngineStopped, PromptTooLong
+from llmops.engine.errors import BadPrompt, EngineStopped, ModelNotLoaded, PromptTooLong
 from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
@@ -104,6 +104,11 @@ class TransformersEngine:
         """Batching where the model allows it; one generation at a time where it doesn't, or where that was asked."""
         why = "that was asked for" if self._one_by_one else why_not_batched(loaded.model) or spread_over(loaded.places)
         if why is None:
+            if self._dials.compile:
+                raise ModelNotLoaded(
+                    "engine.compile is for single streams, and here many share a batch: set engine.kind = "
+                    '"transformers-sequential", or leave engine.compile off.'
+                )
             try:
                 plan = plan_for(loaded, self._dials)
                 return await _opened(LiveLoop(loaded, plan, self._eos_ids, self._dials, self._clock))

@@ -61,6 +61,10 @@ class EngineSettings(Section):
     tensor_parallel: int = Field(
         1, gt=0, description="GPUs that share each layer; more than one needs the upstream engine"
     )
+    compile: bool = Field(
+        False,
+        description="compile the step of a single stream: minutes at the start; needs kind transformers-sequential",
+    )
     offline: bool = Field(False, description="never ask the hub; HF_HUB_OFFLINE=1 does the same")
     trust_remote_code: bool = Field(False, description="run Python code that a model brings: read it first")
     max_running: int = Field(16, gt=0, description="generations that share a batch; further ones wait in the queue")

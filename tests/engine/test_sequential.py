@@ -182,3 +182,24 @@ async def test_a_model_that_cannot_answer_one_token_is_not_loaded(
     with pytest.raises(ModelNotLoaded, match=r"can't be served \(RuntimeError: no kernel for this\)"):
         await TransformersEngine(str(tiny_folder), one_by_one=True).start()
     assert not any(thread.name == "sequential-decode" for thread in threading.enumerate())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+async def test_compiled_steps_give_the_same_answers_whatever_came_before(
+    engine: TransformersEngine, tiny_folder: Path
+) -> None:
+    dials = EngineDials(compile=True, max_model_len=128)
+    compiled = TransformersEngine(str(tiny_folder), dials, one_by_one=True)
+    await compiled.start()
+    try:
+        for prompt in (PROMPT, "Short", PROMPT):
+            expected = await text_of(engine, ask(engine, prompt, max_tokens=12))
+            assert await text_of(compiled, ask(compiled, prompt, max_tokens=12)) == expected
+    finally:
+        await compiled.stop()
+
+
+async def test_compiled_steps_are_refused_where_generations_share_a_batch(tiny_folder: Path) -> None:
+    engine = TransformersEngine(str(tiny_folder), EngineDials(compile=True))
+    with pytest.raises(ModelNotLoaded, match="is for single streams"):
+        await engine.start()
