@@ -15,8 +15,8 @@ _TRIES = 3
 _LOOK_EVERY = 64
 _LOOK_AT_MOST_EVERY = 1024
 _MUCH_WORSE = 1.5
-_WORTH_A_THREAD = 0.95
-"""More threads are taken for a gain of 5 % or more: a core that is left alone serves the clients."""
+_WORTH_A_THREAD = 0.98
+"""More threads are taken for a gain of 2 % or more: a core that is left alone serves the clients."""
 _WEIGHT = 0.25
 _MOST_SURPRISE = 4.0
 """A step that took longer than so many usual ones counts as so many: it was interrupted."""

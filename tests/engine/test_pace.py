@@ -51,7 +51,7 @@ def test_numbers_far_from_the_best_are_never_tried() -> None:
 
 
 def test_one_thread_is_taken_where_more_gain_next_to_nothing() -> None:
-    steps = Steps(4, lambda rows, threads: 1.0 - 0.01 * threads)
+    steps = Steps(4, lambda rows, threads: 1.0 - 0.002 * threads)
     steps.run(1, 40)
     assert steps.run(1, 1000)[1] > 900
 
