@@ -5,12 +5,12 @@
 # KEYS: the folder where logstash.env is kept.
 set -euo pipefail
 
-# The password goes through standard input, never through an argument, which every process of the machine can read.
+# Secrets reach curl through a file descriptor, never through an argument, which every process of the machine can read.
 ask() { # METHOD PATH [curl's arguments...]: prints the answer, fails on a status of 400 and up
   local method=$1 path=$2
   shift 2
-  printf 'user = "elastic:%s"\n' "$ELASTIC_PASSWORD" |
-    curl -sS --fail-with-body -K - ${CA:+--cacert "$CA"} -X "$method" -H 'Content-Type: application/json' "$@" "$ELASTICSEARCH_URL$path"
+  curl -sS --fail-with-body -K <(printf 'user = "elastic:%s"\n' "$ELASTIC_PASSWORD") ${CA:+--cacert "$CA"} \
+    -X "$method" -H 'Content-Type: application/json' "$@" "$ELASTICSEARCH_URL$path"
 }
 said() { # what could not be done
   echo "setup: $1 Elasticsearch said: ${2:-nothing}" >&2
@@ -34,8 +34,8 @@ key_works() {
   [ -s "$KEYS/logstash.env" ] || return 1
   local key
   key=$(sed -n 's/^LOGSTASH_API_KEY=//p' "$KEYS/logstash.env")
-  printf 'header = "Authorization: ApiKey %s"\n' "$(printf %s "$key" | base64 -w0)" |
-    curl -sS --fail -o /dev/null -K - ${CA:+--cacert "$CA"} "$ELASTICSEARCH_URL/_security/_authenticate" 2>/dev/null
+  curl -sS --fail -o /dev/null -K <(printf 'header = "Authorization: ApiKey %s"\n' "$(printf %s "$key" | base64 -w0)") \
+    ${CA:+--cacert "$CA"} "$ELASTICSEARCH_URL/_security/_authenticate" 2>/dev/null
 }
 if ! key_works; then
   ask DELETE /_security/api_key -d '{"name":"llmops-logstash","owner":true}' -o /dev/null # those that nobody has any more

@@ -47,13 +47,15 @@ def proxy_before(serve_port: int, directory: Path, **changed: str) -> Iterator[P
     """nginx in front of that port. changed: directives to set otherwise, `proxy_read_timeout="1s"`."""
     port = free_port()
     (directory / "nginx.conf").write_text(_configured(serve_port, port, directory, changed))
-    user = "user root; " if os.geteuid() == 0 else ""  # the workers of a master that is root would find the folder closed
+    user = (
+        "user root; " if os.geteuid() == 0 else ""
+    )  # the workers of a master that is root would find the folder closed
     command = [NGINX, "-c", str(directory / "nginx.conf"), "-e", str(directory / "error.log")]
     with (directory / "nginx.err").open("w") as errors:
         process = subprocess.Popen([*command, "-g", f"{user}daemon off;"], stderr=errors)
     proxy = Proxy(f"http://127.0.0.1:{port}", directory)
     try:
-        until(lambda: _answers(proxy.url), 10.0, lambda: (directory / "nginx.err").read_text())
+        until(lambda: _answers(proxy.url), 10.0, (directory / "nginx.err").read_text)
         yield proxy
     finally:
         process.terminate()
