@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -67,10 +68,7 @@ def status(*, as_json: bool) -> int:
     except ComposeProblem as error:
         return _complain(error)
     if as_json:
-        rows = [
-            {"service": part.service, "state": part.state, "health": part.health, "well": part.is_well}
-            for part in parts
-        ]
+        rows = [dataclasses.asdict(part) | {"is_well": part.is_well} for part in parts]
         print(json.dumps(rows, indent=2))
     elif not parts:
         _say("Nothing of the stack is here: `llmops elk up` starts it.")
