@@ -97,10 +97,5 @@ def _keep(client: Elasticsearch, stream: Stream, days: int) -> str | None:
     except BadRequestError as error:
         if "no handler found" not in str(error.body):
             raise
-        return (
-            f"Streams {stream.pattern}: this server can't change how long existing ones are kept; new ones are right."
-        )
-    except ApiError as error:
-        if error.meta.status == 405:
-            return f"Streams {stream.pattern}: this server can't change how long those that exist are kept."
+        return f"Streams {stream.pattern}: this server can't change how long those that exist are kept."
     return None
