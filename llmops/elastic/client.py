@@ -27,16 +27,11 @@ def connect(dials: ElasticSettings, key_folder: Path | None = None) -> Elasticse
 
     key_folder: where `llmops elk setup` left a key, for when no dial names one. Nothing is asked of the server yet.
     """
-    key = dials.api_key.get_secret_value() if dials.api_key else None
-    password = dials.password.get_secret_value() if dials.password else None
-    if key is None and password is None and key_folder is not None:
+    login = dials.login
+    if login is None and key_folder is not None:
         with contextlib.suppress(FileNotFoundError):
-            key = (key_folder / KEY_FILE).read_text(encoding="ascii").strip()
-    who: dict[str, Any] = {}
-    if key is not None:
-        who["api_key"] = key
-    elif password is not None:
-        who["basic_auth"] = (dials.username, password)
+            login = (key_folder / KEY_FILE).read_text(encoding="ascii").strip()
+    who: dict[str, Any] = {} if login is None else {"api_key" if isinstance(login, str) else "basic_auth": login}
     return Elasticsearch(
         dials.url,
         request_timeout=dials.timeout_s,

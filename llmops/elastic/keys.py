@@ -28,11 +28,6 @@ SHIP: Mapping[str, Any] = {
     ],
 }
 """Adds documents, and asks which are there after a refresh; can change and delete none."""
-LOGSTASH: Mapping[str, Any] = {
-    "cluster": ["monitor"],
-    "indices": [{"names": list(OURS), "privileges": ["create_doc", "auto_configure"]}],
-}
-"""Adds documents; reads none."""
 KEYS: Mapping[str, tuple[str, Mapping[str, Any]]] = {KEY_FILE: ("llmops-ship", SHIP), "read-key": ("llmops-read", READ)}
 """File -> name of the key at the server, and what it may."""
 

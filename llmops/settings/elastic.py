@@ -37,6 +37,13 @@ class ElasticSettings(Section):
     benchmark_days: Days = Field(365, description="benchmarks")
 
     @property
+    def login(self) -> tuple[str, str] | str | None:
+        """The key in clear, or else user and password; None where no dial names any."""
+        if self.api_key is not None:
+            return self.api_key.get_secret_value()
+        return (self.username, self.password.get_secret_value()) if self.password is not None else None
+
+    @property
     def keep_days(self) -> dict[str, int]:
         """How long each `event.dataset` is kept."""
         return {

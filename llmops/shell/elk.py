@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
 import time
 
@@ -14,12 +13,13 @@ from rich.table import Table
 from llmops.elastic.check import StreamCheck, advice, check
 from llmops.elastic.checkpoints import read_checkpoints
 from llmops.elastic.client import connect
+from llmops.elastic.dashboards import import_all
 from llmops.elastic.dead_letters import FILE as DEAD_LETTER_FILE
 from llmops.elastic.delivery import Stopped
 from llmops.elastic.keys import ensure_keys
 from llmops.elastic.setup import prepare, require_templates
 from llmops.elastic.shipper import CHECKPOINT_FILE, Shipper
-from llmops.settings import Settings
+from llmops.settings import ElasticSettings, Settings
 from llmops.shell.ship import PATIENCE_ONCE
 from llmops.shell.shipping import locked, stopping, told, with_bar
 
@@ -33,11 +33,22 @@ def setup(settings: Settings, *, new_key: bool) -> int:
             print(sentence)
         for sentence in ensure_keys(client, settings.state.ship, renew=new_key):
             print(sentence)
-        if settings.elastic.kibana_url:
-            for sentence in importlib.import_module("llmops.elastic.dashboards").import_all(settings.elastic):
-                print(sentence)
+        _bring_dashboards(settings.elastic)
         return 0
     return 2
+
+
+def _bring_dashboards(dials: ElasticSettings) -> None:
+    """Kibana takes the same user or key as the server; without its address there is nothing to do."""
+    if dials.kibana_url is None:
+        print("Dashboards: elastic.kibana_url is not set, so none are brought.")
+        return
+    login = dials.login
+    if login is None:
+        print("Dashboards: Kibana wants a user; set elastic.password or elastic.api_key.")
+        return
+    names = import_all(dials.kibana_url, login, ca_certs=dials.ca_certs)
+    print(f"Dashboards: {len(names)} brought to {dials.kibana_url}.")
 
 
 def backfill(settings: Settings, since: float) -> int:

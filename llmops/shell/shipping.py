@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+from llmops.elastic.dashboards import KibanaProblem
 from llmops.elastic.errors import AlreadyShipping, ElasticProblem
 from llmops.elastic.report import ShipReport
 from llmops.lockfile import Held, LockFile
@@ -23,7 +24,7 @@ def told(verb: str) -> Iterator[None]:
     """What can't be done ends the block with one sentence on standard error."""
     try:
         yield
-    except (ElasticProblem, AlreadyShipping, OSError) as error:
+    except (ElasticProblem, KibanaProblem, AlreadyShipping, OSError) as error:
         sys.stderr.write(f"llmops {verb}: {spelled_out(str(error))}\n")
 
 
