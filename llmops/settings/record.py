@@ -34,6 +34,11 @@ class StateSettings(Section):
         return self.directory / "llmops.sqlite"
 
     @property
+    def ship(self) -> Path:
+        """Folder of the shipper: how far it is, what it could not deliver, its key."""
+        return self.directory / "ship"
+
+    @property
     def run(self) -> Path:
         """Folder of the files that say which serve is running."""
         return self.directory / "run"
