@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from llmops.elastic.errors import ElasticProblem
+
 FOLDER = Path(__file__).parents[2] / "dashboards"
 TIMEOUT_S = 30.0
 _TOLD_CHARACTERS = 300
@@ -22,14 +24,11 @@ Login: TypeAlias = tuple[str, str] | str
 """User and password, or an encoded API key."""
 
 
-class KibanaProblem(Exception):
+class KibanaProblem(ElasticProblem):
     """Kibana can't be used; `str(error)` is the sentence. `passing`: it may go away by itself, so wait."""
 
-    slug = "kibana"
-
     def __init__(self, sentence: str, *, passing: bool = False) -> None:
-        super().__init__(sentence)
-        self.passing = passing
+        super().__init__("kibana", sentence, passing=passing)
 
 
 def boards(folder: Path = FOLDER) -> Mapping[str, Board]:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -37,7 +37,7 @@ def up(settings: Settings) -> int:
         added = environment.complete(compose.environment, _given(state))
         if added:
             _say(f"Wrote {', '.join(added)} to {compose.environment}, for your eyes only: it opens the data.")
-        _lay_out(state)
+        _lay_out(state, settings.elastic.keep_days)
         if code := compose.run("up", "--detach", "--remove-orphans"):
             _say("Not everything started: `llmops elk status` says what, `docker compose logs PART` says why.")
             return code
@@ -93,13 +93,13 @@ def _given(state: Path) -> dict[str, str]:
     return {"COMPOSE_PROJECT_NAME": "llmops-elk", "LLMOPS_UID": str(os.getuid()), "LLMOPS_STATE": str(state)}
 
 
-def _lay_out(state: Path) -> None:
+def _lay_out(state: Path, keep_days: Mapping[str, int]) -> None:
     """The folders that containers see: docker would make missing ones itself, and they would be root's."""
     templates = state / "elk" / "templates"
     for folder in (state / "journal", templates):
         folder.mkdir(parents=True, exist_ok=True)
     for stream in STREAMS:
-        body = json.dumps(template_of(stream), indent=2)
+        body = json.dumps(template_of(stream, keep_days.get(stream.dataset)), indent=2)
         (templates / f"{stream.template}.json").write_text(body, encoding="utf-8")
 
 

@@ -68,7 +68,7 @@ class _Reader:
             return inner
         field, operator = self._next(), self._next()
         if operator in _RANGE:
-            return {"range": {field: {_RANGE[operator]: self._next()}}}
+            return {"range": {field: {_RANGE[operator]: self._next().strip('"')}}}
         if operator != ":":
             raise ValueError(f"{operator!r} after {field!r}")
         if not self._takes("("):
