@@ -108,5 +108,8 @@ def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(KibanaProblem, match=f"No Kibana answers at {url}: is it running?"):
         bring_dashboards(lambda: import_all(url, LOGIN), patience_s=0, pause_s=0.01)
+    for authority in (tmp_path / "missing", Path(__file__)):
+        with pytest.raises(KibanaProblem, match=r"can't be read as the certificate of an authority\."):
+            import_all(url, LOGIN, ca_certs=authority)
     with pytest.raises(KibanaProblem, match="There are no dashboards in"):
         import_all(url, LOGIN, folder=tmp_path)

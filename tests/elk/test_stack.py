@@ -65,7 +65,7 @@ def test_what_the_machine_lacks_is_said_with_its_fix(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemTotal: 8000000 kB\nMemAvailable:    2097152 kB\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = list(warnings(tmp_path, proc=tmp_path, ports={port: "Kibana"}))
+        said = list(warnings(tmp_path, {port: "Kibana"}, proc=tmp_path))
     assert f"vm.max_map_count is 65530, too low: `sudo sysctl -w vm.max_map_count={MAP_COUNT}`." in said
     assert any(sentence.startswith("2.0 GiB of memory are free") for sentence in said)
     assert f"Port {port} is taken, and Kibana wants it: stop what listens there." in said
@@ -73,7 +73,7 @@ def test_what_the_machine_lacks_is_said_with_its_fix(tmp_path: Path) -> None:
 
 def test_a_machine_that_has_everything_is_told_nothing(tmp_path: Path) -> None:
     (tmp_path / "meminfo").write_text("MemAvailable:    20971520 kB\n")
-    said = list(warnings(tmp_path / "not" / "made", proc=tmp_path, ports={}))
+    said = list(warnings(tmp_path / "not" / "made", {}, proc=tmp_path))
     assert not [sentence for sentence in said if "disk" not in sentence]
 
 
@@ -124,6 +124,7 @@ def test_up_makes_env_and_lays_out_what_the_containers_see(tmp_path: Path) -> No
     done = box.call("elk", "up")
     assert done.returncode == 3
     assert "Not everything started: `llmops elk status` says what" in done.stderr
+    assert ("vm.max_map_count" in done.stderr) == (int(Path("/proc/sys/vm/max_map_count").read_text()) < MAP_COUNT)
     there = read(tmp_path / ".env")
     assert there["LLMOPS_STATE"] == str(tmp_path)
     assert there["ELASTIC_PASSWORD"] not in done.stderr + done.stdout
@@ -132,6 +133,18 @@ def test_up_makes_env_and_lays_out_what_the_containers_see(tmp_path: Path) -> No
     assert sorted(template["index_patterns"][0] for template in templates)[0] == "logs-llmops.access-*"
     asked = (tmp_path / "asked").read_text()
     assert f"compose --env-file {tmp_path}/.env --file {tmp_path}/docker-compose.elk.yml up --detach" in asked
+
+
+@pytest.mark.parametrize("port", ["70000", "127.0.0.1:9200", "x"])
+def test_a_port_in_env_that_is_none_is_one_sentence(tmp_path: Path, port: str) -> None:
+    (tmp_path / "docker-compose.elk.yml").write_text("services: {}\n")
+    (tmp_path / ".env").write_text(f"KIBANA_PORT={port}\n")
+    box = Box(tmp_path)
+    box.environment["PATH"] = f"{docker_that(tmp_path, 'exit 0')}:{os.environ['PATH']}"
+    done = box.call("elk", "up")
+    assert done.returncode == 2
+    assert f"llmops elk: KIBANA_PORT in .env is '{port}': it must be a number from 1 to 65535." in done.stderr
+    assert " up " not in (tmp_path / "asked").read_text()
 
 
 def test_down_keeps_the_data_unless_it_is_told(tmp_path: Path) -> None:
