@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ import pytest
 
 from llmops.elastic.dashboards import KibanaProblem, boards, import_all
 from llmops.shell.stack import bring_dashboards
+from tests.elk.proxy import ROOT
 from tests.route.processes import free_port
 
 LOGIN = ("elastic", "secret")
@@ -24,8 +28,10 @@ class Kibana(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *statuses: int) -> None:
+    def __init__(self, *statuses: int, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.statuses = list(statuses)
         self.taken: dict[str, Any] = {}
         self.logins: set[str | None] = set()
@@ -52,13 +58,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
+    def handle(self) -> None:
+        """A client that does not trust us leaves in the middle: its own sentence says so."""
+        with contextlib.suppress(ssl.SSLError, ConnectionError):
+            super().handle()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
 
 @contextmanager
-def kibana(*statuses: int) -> Iterator[Kibana]:
-    with Kibana(*statuses) as server:
+def kibana(*statuses: int, tls: ssl.SSLContext | None = None) -> Iterator[Kibana]:
+    with Kibana(*statuses, tls=tls) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
@@ -113,3 +124,16 @@ def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
             import_all(url, LOGIN, ca_certs=authority)
     with pytest.raises(KibanaProblem, match="There are no dashboards in"):
         import_all(url, LOGIN, folder=tmp_path)
+
+
+def test_kibanas_certificate_is_checked_against_the_stacks_own_authority(tmp_path: Path) -> None:
+    subprocess.run(
+        ["bash", str(ROOT / "deploy" / "elk-certificates.sh"), str(tmp_path)], check=True, capture_output=True
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "kibana.crt", tmp_path / "kibana.key")
+    with kibana(tls=context) as server:
+        url = server.url.replace("http://127.0.0.1", "https://localhost")
+        assert len(import_all(url, LOGIN, ca_certs=tmp_path / "ca.crt")) == len(server.taken) == len(boards())
+        with pytest.raises(KibanaProblem, match="signed by nobody that"):
+            import_all(url, LOGIN)
