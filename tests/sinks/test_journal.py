@@ -169,7 +169,7 @@ def test_what_no_longer_fits_in_memory_is_counted(tmp_path: Path, caplog: pytest
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
 
 
-def test_when_even_cutting_back_fails_the_next_line_starts_a_new_file(tmp_path: Path) -> None:
+def test_when_even_cutting_back_fails_a_new_file_holds_all_that_was_not_safe_yet(tmp_path: Path) -> None:
     clock, calls = _Clock(), [0]
 
     def write(fd: int, data: bytes) -> int:
@@ -186,7 +186,10 @@ def test_when_even_cutting_back_fails_the_next_line_starts_a_new_file(tmp_path: 
     clock.now = 1.0
     journal.append({"n": 2})
     journal.close()
-    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [b'{"n":0}\n{"n', b'{"n":1}\n{"n":2}\n']
+    assert [path.read_bytes() for path in sorted(tmp_path.iterdir())] == [
+        b'{"n":0}\n{"n',
+        b'{"n":0}\n{"n":1}\n{"n":2}\n',
+    ]
 
 
 @contextlib.contextmanager
