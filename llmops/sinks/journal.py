@@ -127,10 +127,7 @@ class JournalFile:
     def _drain(self, now: float) -> None:
         """Write what waits, in order; what the disk does not take goes on waiting."""
         try:
-            while self._retry_at is None:
-                self._rotate_when_due(now)
-                if self._retry_at is not None or not self._waiting.lines:
-                    return
+            while self._is_ready(now) and self._waiting.lines:
                 if not self._segment.size_bytes:
                     self._begun_at = now
                 self._segment.append(self._waiting.lines[0])
@@ -138,15 +135,18 @@ class JournalFile:
         except OSError as error:
             self._fail(now, "written", error)
 
-    def _rotate_when_due(self, now: float) -> None:
+    def _is_ready(self, now: float) -> bool:
+        """The next line may be written, to a new file where the active one is full, old or torn."""
         size_bytes = self._segment.size_bytes
         coming_bytes = len(self._waiting.lines[0]) if self._waiting.lines else 0
         is_full = size_bytes + coming_bytes > self._segment_bytes or now - self._begun_at >= self._segment_age_s
-        if not (self._segment.torn or (size_bytes and is_full)):
-            return
-        self._sync(now)
-        if self._retry_at is not None:
-            return
+        if self._segment.torn or (size_bytes and is_full):
+            self._sync(now)
+            if self._retry_at is None:
+                self._set_aside()
+        return self._retry_at is None
+
+    def _set_aside(self) -> None:
         try:
             self._segment.set_aside()
         except OSError as error:
