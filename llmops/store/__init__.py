@@ -4,6 +4,8 @@ from llmops.store.contract import Bucket, Checkpoint, Counts, Percentiles, Reque
 from llmops.store.errors import StoreUnreadable
 from llmops.store.follow import JournalFollower, Progress
 from llmops.store.memory import MemoryStore
+from llmops.store.retention import Retention, Trimmed
+from llmops.store.segments import journal_bytes
 from llmops.store.sqlite import SqliteStore, open_store
 
 __all__ = [
@@ -15,8 +17,11 @@ __all__ = [
     "Percentiles",
     "Progress",
     "RequestRow",
+    "Retention",
     "SqliteStore",
     "Store",
     "StoreUnreadable",
+    "Trimmed",
+    "journal_bytes",
     "open_store",
 ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llmops.store.contract import Store
 from llmops.store.segments import SegmentFile, first_event_id, is_written, segment_files, whole_bytes
 
-STATE = "journal.retention"
+_STATE = "journal.retention"
 _log = logging.getLogger(__name__)
 
 
@@ -63,11 +64,17 @@ class Retention:
             going = _oldest(candidates, size_bytes, self._keep_bytes, self._max_bytes)
         if not going:
             return Trimmed(size_bytes=size_bytes)
-        # Forced to disk, and with it all that was recorded before: only then may the files go.
-        self._store.save_state(STATE, {"removing": [each.file.path.name for each in going]})
+        self._make_safe([each.file.path.name for each in going])
         lost = sum(_remove(each) for each in going)
         size_bytes -= sum(each.file.size_bytes for each in going)
         return Trimmed(size_bytes=size_bytes, removed=len(going), lost=lost)
+
+    def _make_safe(self, names: list[str]) -> None:
+        """A state is forced to disk, and with it all that was recorded before: only then may files go."""
+        try:
+            self._store.save_state(_STATE, {"removing": names})
+        except sqlite3.Error as error:  # a full disk: these files are what it is full of
+            _log.warning("removing old files of the journal without a word in the store: %s", error)
 
     def _candidate(self, file: SegmentFile, shipped: Mapping[str, int] | None) -> _Candidate | None:
         try:

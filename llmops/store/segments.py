@@ -1,4 +1,4 @@
-"""The files of a journal folder: which there are, what each is known by, how much of it is whole, who still writes it."""
+"""The files of a journal folder: which there are, what each is known by, how much of it is whole, who writes it."""
 
 from __future__ import annotations
 
