@@ -91,7 +91,7 @@ def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:
             lines = body.splitlines(keepends=True)
             half = len(lines) // 4 * 2
             items: list[dict[str, Any]] = []
-            headers: dict[str, str] = {}
+            headers = {"X-Elastic-Product": "Elasticsearch", "Content-Type": "application/json"}
             if half:
                 _, content, headers = self._ask(b"".join(lines[:half]))
                 items = json.loads(content)["items"]
@@ -112,8 +112,8 @@ def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:
 
         def _answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)
-            kept = {"Content-Type": "application/vnd.elasticsearch+json;compatible-with=9"} | headers
-            for name, value in ({"X-Elastic-Product": "Elasticsearch"} | kept).items():
+            kept = headers or {"Content-Type": "application/json"}
+            for name, value in kept.items():
                 if name.lower() not in _HOP:
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
@@ -127,7 +127,7 @@ def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass
+        do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass  # noqa: N815 -- as http.server calls them
 
     return Handler
 
