@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import ssl
 import urllib.parse
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from llmops.settings import ElasticSettings
 
 KEY_FILE = "key"
 PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)  # it tells each failure, and so do we, once
 _OLD = "media_type_header_exception"
 
 

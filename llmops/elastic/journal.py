@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,14 +11,13 @@ from typing import BinaryIO
 from llmops.elastic.streams import ALERTS, stream_of
 from llmops.events import Document
 from llmops.store.columns import identity
+from llmops.store.lines import event_of, salvage
+from llmops.store.segments import LINE_BYTES, first_event_id, segment_files
 
 LINES = 500
 """Lines of one batch; with BYTES the unit that is sent, and that may be in doubt after a crash."""
 BYTES = 5 << 20
-LINE_BYTES = 4 << 20
-"""No event is this long: a longer line is taken in pieces, none of which is an event."""
 _CHUNK_BYTES = 1 << 20
-_GARBAGE_BYTES = 16 << 20
 _ID_BYTES = 512
 """Elasticsearch takes no longer `_id`."""
 _NAMESPACE = re.compile(r"[a-z0-9_.]{1,100}")
@@ -54,30 +52,6 @@ class Batch:
     lines: tuple[Line, ...]
 
 
-def journal_files(folder: Path) -> list[Path]:
-    """The files of the journal, oldest first; one that vanishes meanwhile is left out."""
-    found = []
-    for path in folder.glob("*.jsonl"):
-        try:
-            found.append((path.stat().st_mtime_ns, path.name, path))
-        except OSError:
-            continue
-    return [path for _, _, path in sorted(found)]
-
-
-def first_event_id(file: BinaryIO) -> str | None:
-    """What this file is known by, past any garbage; None while it has no event."""
-    file.seek(0)
-    while file.tell() < _GARBAGE_BYTES:
-        raw = file.readline(LINE_BYTES)
-        if not raw.endswith(b"\n") and len(raw) < LINE_BYTES:
-            return None
-        document = _document(raw)
-        if document is not None:
-            return str(document["event.id"])
-    return None
-
-
 def read_batch(path: Path, file: BinaryIO, first: str, offset: int, until: int, namespace: str) -> Batch | None:
     """The next whole lines from `offset`, which end at `until` or before; None when there is none."""
     chunk = _whole_lines(file, offset, until)
@@ -86,11 +60,12 @@ def read_batch(path: Path, file: BinaryIO, first: str, offset: int, until: int, 
     lines: list[Line] = []
     at = offset
     for raw in chunk.split(b"\n") if chunk.endswith(b"\n") else [chunk]:
-        if len(lines) == LINES or (at - offset + len(raw) > BYTES and lines):
+        if len(lines) >= LINES or (at - offset + len(raw) > BYTES and lines):
             break
         if at - offset >= len(chunk):
             break
         lines.append(read_line(raw, at, namespace))
+        lines += saved_from(lines[-1], namespace)
         at += len(raw) + 1
     end = min(at, offset + len(chunk))
     return Batch(first, path, offset, end, tuple(lines))
@@ -109,7 +84,7 @@ def _whole_lines(file: BinaryIO, offset: int, until: int) -> bytes:
 
 def read_line(raw: bytes, offset: int, namespace: str) -> Line:
     """What a line holds and where it goes; a document without a namespace goes to `namespace`."""
-    document = _document(raw)
+    document = event_of(raw)
     known = identity(document)
     if document is None or known is None:
         return Line(offset, raw, fault="no event: no JSON object with event.id and @timestamp")
@@ -123,22 +98,21 @@ def read_line(raw: bytes, offset: int, namespace: str) -> Line:
     return Line(offset, raw, event_id, stream.name(_namespace(document, namespace)), stream.dataset, at)
 
 
+def saved_from(line: Line, namespace: str) -> list[Line]:
+    """The whole events inside a line that is none: between garbage, or joined because a line end was lost."""
+    if line.event_id or not line.fault:
+        return []
+    return [read_line(part, line.offset + line.raw.index(part), namespace) for part in salvage(line.raw)]
+
+
 def _namespace(document: Document, otherwise: str) -> str:
     named = document.get("data_stream.namespace")
     return named if isinstance(named, str) and _NAMESPACE.fullmatch(named) else otherwise
 
 
-def _document(raw: bytes) -> Document | None:
-    try:
-        document = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    return document if identity(document) else None
-
-
 def batches(folder: Path, namespace: str, since: dict[str, int] | None = None) -> Iterator[Batch]:
     """The whole journal as it is now, in batches; `since` says how far each file is done. Unreadable files raise."""
-    for path in journal_files(folder):
+    for path in (segment.path for segment in segment_files(folder)):
         with path.open("rb") as file:
             first = first_event_id(file)
             if first is None:

@@ -23,8 +23,9 @@ from llmops.elastic.dead_letters import FILE as DEAD_LETTER_FILE
 from llmops.elastic.dead_letters import DeadLetters
 from llmops.elastic.delivery import Delivery, Stopped
 from llmops.elastic.errors import ElasticProblem
-from llmops.elastic.journal import Batch, batches, first_event_id, journal_files, read_batch
+from llmops.elastic.journal import Batch, batches, read_batch
 from llmops.elastic.report import ShipReport, State, fresh_report
+from llmops.store.segments import SegmentFile, first_event_id, segment_files
 
 CHECKPOINT_FILE = "checkpoint.json"
 _log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class Shipper:
         self._on_progress = on_progress
         self._suspicious = suspicious
         self._sure: set[str] = set()
-        self._finished: dict[Path, tuple[int, int, int]] = {}
+        self._finished: dict[Path, SegmentFile] = {}
         self.report = fresh_report()
         self._delivery = Delivery(
             client,
@@ -82,6 +83,7 @@ class Shipper:
         for batch in self._batches():
             self._deliver(batch, unsure=self._suspicious or batch.file not in self._sure)
             dealt += len(batch.lines)
+        self.report.behind_bytes = 0
         self._tell("up to date")
         return dealt
 
@@ -98,25 +100,23 @@ class Shipper:
     def behind_bytes(self) -> int:
         """What the journal holds beyond the checkpoint, a last torn line included."""
         behind = 0
-        for path in journal_files(self._journal):
-            with contextlib.suppress(OSError):
-                if path not in self._finished or path.stat().st_size != self._finished[path][1]:
-                    with path.open("rb") as file:
-                        first = first_event_id(file)
-                        behind += max(0, file.seek(0, 2) - self._checkpoints.of(first)) if first else 0
+        for segment in segment_files(self._journal):
+            if self._finished.get(segment.path) != segment:
+                with contextlib.suppress(OSError), segment.path.open("rb") as file:
+                    first = first_event_id(file)
+                    behind += max(0, segment.size_bytes - self._checkpoints.of(first)) if first else 0
         return behind
 
     def _batches(self) -> Iterator[Batch]:
-        """What is not shipped yet, oldest file first, as far as each reaches when its turn comes."""
-        found = {}
-        for path in journal_files(self._journal):
+        """What is not shipped yet, oldest file first, as far as each reached at the beginning of the look."""
+        found = {segment.path: segment for segment in segment_files(self._journal)}
+        for path, segment in found.items():
+            if self._finished.get(path) == segment:
+                continue
             try:
                 with path.open("rb") as file:
-                    status = path.stat()
-                    found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
-                    if self._finished.get(path) != found[path]:
-                        yield from self._batches_of(path, file, status.st_size)
-                        self._finished[path] = found[path]
+                    yield from self._batches_of(path, file, segment.size_bytes)
+                    self._finished[path] = segment
             except FileNotFoundError:
                 continue
             except OSError as error:

@@ -18,6 +18,8 @@ from llmops.store.contract import (
 from llmops.store.errors import StoreUnreadable
 from llmops.store.follow import JournalFollower, Progress
 from llmops.store.memory import MemoryStore
+from llmops.store.retention import Retention, Trimmed
+from llmops.store.segments import journal_bytes
 from llmops.store.sqlite import SqliteStore, open_store
 
 __all__ = [
@@ -35,9 +37,12 @@ __all__ = [
     "Questions",
     "Record",
     "RequestRow",
+    "Retention",
     "SqliteStore",
     "Store",
     "StoreUnreadable",
+    "Trimmed",
     "Usage",
+    "journal_bytes",
     "open_store",
 ]
