@@ -93,6 +93,11 @@ def test_the_access_log_says_of_itself_what_the_events_say() -> None:
     assert {"client.ip", "user_agent.original"} <= set(ACCESS_FIELDS), "what the comment offers has a mapping"
 
 
+def test_every_field_of_the_access_log_is_documented_with_its_type() -> None:
+    page = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+    assert not {field for field, kind in ACCESS_FIELDS.items() if f"| `{field}` | {kind} |" not in page}
+
+
 def test_every_field_that_logstash_names_is_mapped_or_its_own() -> None:
     known = {field for stream in STREAMS for field in stream.fields}
     for path in sorted((ROOT / "logstash" / "pipeline").glob("*.conf")):
