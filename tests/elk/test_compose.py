@@ -57,6 +57,13 @@ def test_without_env_it_says_how_to_make_one(tmp_path: Path) -> None:
     assert "llmops elk up" in done.stderr
 
 
+def test_a_state_folder_of_any_name_reaches_the_containers(tmp_path: Path) -> None:
+    complete(tmp_path / ".env", GIVEN | {"LLMOPS_STATE": "/srv/llm $HOME # ops"})
+    done = config(tmp_path / ".env")
+    assert done.returncode == 0, done.stderr
+    assert "/srv/llm $HOME # ops/journal" in str(yaml.safe_load(done.stdout)).replace("$$", "$")
+
+
 def test_every_port_is_this_machines_alone(services: dict[str, dict[str, Any]]) -> None:
     published = [port for part in services.values() for port in part.get("ports", [])]
     assert len(published) == 2
