@@ -8,7 +8,7 @@ import http.client
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 Fault: TypeAlias = Literal["lose the answer", "cut", "refuse", "unavailable", "some are busy"]
@@ -18,11 +18,15 @@ _BUSY = {"type": "es_rejected_execution_exception", "reason": "rejected by the p
 
 
 class FaultProxy:
-    """Forwards to 127.0.0.1:`port`. `faults`: what happens to the next bulk requests, one each; then all is well."""
+    """Forwards to 127.0.0.1:`port`. `faults`: what happens to the next bulk requests, one each; then all is well.
+
+    `after_fault` is called after each, before the client knows.
+    """
 
     def __init__(self, port: int) -> None:
         self.faults: collections.deque[Fault] = collections.deque()
         self.refusing = threading.Event()
+        self.after_fault: Callable[[], object] = lambda: None
         self.bulks = 0
         self.faulty = 0
         self.upstream_port = port
@@ -66,14 +70,14 @@ def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             fault = proxy.next_fault() if self.path.startswith("/_bulk") else None
-            if fault == "cut":
-                self._hang_up()
+            if fault == "some are busy":
+                self._half(body)
             elif fault in ("refuse", "unavailable"):
                 self._answer(429 if fault == "refuse" else 503, json.dumps({"error": _BUSY}).encode(), {})
-            elif fault == "some are busy":
-                self._half(body)
+            elif fault == "cut":
+                self._hang_up()
             else:
-                self._forward(body, answer=fault != "lose the answer")
+                self._forward(body, answer=fault is None)
 
         def _forward(self, body: bytes, *, answer: bool) -> None:
             try:
@@ -84,6 +88,7 @@ def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:
             if answer:
                 self._answer(status, content, headers)
             else:
+                proxy.after_fault()
                 self._hang_up()
 
         def _half(self, body: bytes) -> None:
@@ -96,6 +101,7 @@ def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:
                 _, content, headers = self._ask(b"".join(lines[:half]))
                 items = json.loads(content)["items"]
             items += [{"create": {"status": 429, "error": _BUSY}}] * ((len(lines) - half) // 2)
+            proxy.after_fault()
             self._answer(200, json.dumps({"errors": True, "items": items}).encode(), headers)
 
         def _ask(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:

@@ -142,10 +142,17 @@ class JournalToElasticsearch(RuleBasedStateMachine):
         with contextlib.suppress(ElasticProblem):
             self.shipper.look()
 
-    @rule(faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=3), patience=st.sampled_from([0, 3]))
-    def ships_over_a_bad_road(self, faults: list[Fault], patience: int) -> None:
+    @rule(
+        faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=3),
+        patience=st.sampled_from([0, 3]),
+        rolls_over=st.booleans(),
+    )
+    def ships_over_a_bad_road(self, faults: list[Fault], patience: int, rolls_over: bool) -> None:
+        self.writes(1, 3)
         self.proxy.faults.extend(faults)
-        self.shipper = self.new_shipper(patience)
+        self.proxy.after_fault = self.the_streams_roll_over if rolls_over else lambda: None
+        if patience:
+            self.shipper = self.new_shipper(patience)
         self.ships()
         self.proxy.faults.clear()
 
