@@ -22,6 +22,7 @@ def open_record(settings: Settings, service_name: str, *, instance_id: str = "",
         fsync=dials.fsync,
         fsync_interval_s=dials.fsync_interval_s,
         segment_bytes=dials.segment_bytes,
+        segment_age_s=dials.segment_age_s,
         log_level=dials.log_level,
         sinks=sinks,
     )

@@ -14,9 +14,10 @@ from llmops.notifiers import Console, Delivery, Notifier, Webhook
 from llmops.recording import open_record
 from llmops.settings import Settings
 from llmops.slo import Guard, default_objectives
-from llmops.store import JournalFollower, Store, StoreUnreadable, open_store
+from llmops.store import JournalFollower, Retention, Store, StoreUnreadable, open_store
 from llmops.watching.benchmarks import schedule_benchmarks
 from llmops.watching.judging import Judge
+from llmops.watching.keeping import Keeper
 from llmops.watching.lock import AlreadyWatched, WatchLock
 from llmops.watching.looking import Watch
 
@@ -71,12 +72,23 @@ def build(settings: Settings, url: str, store: Store, bus: Bus, delivery: Delive
         bus=bus,
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
         judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
+        keeper=Keeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
         delivery=delivery,
         limits=MemoryLimits(
             fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
         ),
         serve_down_for_s=settings.watch.serve_down_for_s,
         journal=str(settings.state.journal),
+    )
+
+
+def _retention(settings: Settings, store: Store) -> Retention:
+    return Retention(
+        settings.state.journal,
+        store,
+        keep_bytes=settings.events.journal_bytes,
+        max_bytes=settings.events.journal_max_bytes,
+        shipped=settings.state.directory / "ship" / "checkpoint.json",
     )
 
 

@@ -70,6 +70,8 @@ class Station:
             refusals_by_slug=dict(self.refusals),
             kv_cache_utilization=None if card is None else self.engine.stats().kv_cache_utilization,
             events_dropped=self.bus.lost,
+            events_waiting=self.bus.waiting,
+            events_trouble=self.bus.trouble,
             devices=tuple(_device(sample) for sample in self.devices()),
             sample_interval_s=self.sample_interval_s,
             environment=self.environment,

@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
 _BATCH = 512
 _WARN_EVERY_S = 30.0
 _TICK_S = 1.0
+_STUCK_S = 5.0
 _GATHER_S = 0.02
 """A burst is written together and after its answers: its writing would take the interpreter from those who answer."""
 
@@ -40,7 +41,7 @@ class TickingSink(Sink, Protocol):
     """A sink that has something to do in quiet times too: to try again, to force to disk."""
 
     def tick(self) -> None:
-        """Called once in each second without events. May raise."""
+        """Called about once a second, whether there are events or not. May raise."""
 
 
 class Bus:
@@ -58,6 +59,8 @@ class Bus:
         self.dropped = 0
         self.failed_writes = 0
         self._warned_at = -_WARN_EVERY_S
+        self._ticked_at = time.monotonic()
+        self._writing_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="llmops-events", daemon=True)
         self._thread.start()
 
@@ -76,6 +79,19 @@ class Bus:
         """Events that are nowhere: dropped here, not written, or given up by a sink that counts its own losses."""
         return self.dropped + self.failed_writes + sum(getattr(sink, "lost", 0) for sink in self._sinks)
 
+    @property
+    def waiting(self) -> int:
+        """Events that are in memory only: those on their way here, and those that a sink could not write yet."""
+        return len(self._waiting) + sum(getattr(sink, "waiting", 0) for sink in self._sinks)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why events wait, in a few words: what a sink says of its disk, or that writing does not come back."""
+        since = self._writing_since
+        if since is not None and (stuck_s := time.monotonic() - since) > _STUCK_S:
+            return f"writing has not come back for {stuck_s:.0f} s"
+        return next((trouble for sink in self._sinks if (trouble := getattr(sink, "trouble", None))), None)
+
     def close(self, timeout_s: float = 5.0) -> bool:
         """Write what is waiting and close the sinks; True when all of it was written in time."""
         self._closing = True
@@ -85,16 +101,28 @@ class Bus:
 
     def _run(self) -> None:
         while not (self._closing and not self._waiting):
-            if not self._wake.wait(_TICK_S):
-                self._tell(self._ticking, operator.methodcaller("tick"))
-            elif not self._closing:
+            if self._wake.wait(_TICK_S) and not self._closing:
                 time.sleep(_GATHER_S)
             self._wake.clear()
             while self._waiting:
                 if documents := self._take():
-                    failures = self._tell(self._sinks, operator.methodcaller("write", documents))
-                    self.failed_writes += failures * len(documents)
+                    self._write(documents)
+                self._tick_when_due()
+            self._tick_when_due()
         self._tell(self._sinks, operator.methodcaller("close"))
+
+    def _write(self, documents: list[Document]) -> None:
+        self._writing_since = time.monotonic()
+        failures = self._tell(self._sinks, operator.methodcaller("write", documents))
+        self._writing_since = None
+        self.failed_writes += failures * len(documents)
+
+    def _tick_when_due(self) -> None:
+        now = time.monotonic()
+        if now - self._ticked_at >= _TICK_S:
+            self._ticked_at = self._writing_since = now
+            self._tell(self._ticking, operator.methodcaller("tick"))
+            self._writing_since = None
 
     def _take(self) -> list[Document]:
         """The next documents in order; an event that cannot be written down is counted, not fatal."""

@@ -5,9 +5,35 @@ from __future__ import annotations
 import dataclasses
 import os
 import uuid
+from collections.abc import Mapping
 
 from llmops.events.documents import AlertEvent, Event
-from llmops.events.names import ECS_VERSION, SCHEMA_VERSION, Document, timestamp, to_fields
+from llmops.events.names import ECS_VERSION, SCHEMA_VERSION, Document, FieldType, timestamp, to_fields
+
+HEADER_FIELDS: Mapping[str, FieldType] = {
+    "@timestamp": "date",
+    "event.id": "keyword",
+    "event.kind": "keyword",
+    "event.category": "keyword",
+    "event.type": "keyword",
+    "event.dataset": "keyword",
+    "data_stream.type": "keyword",
+    "data_stream.dataset": "keyword",
+    "data_stream.namespace": "keyword",
+    "ecs.version": "keyword",
+    "llmops.schema_version": "keyword",
+    "service.name": "keyword",
+    "service.version": "keyword",
+    "service.environment": "keyword",
+    "service.node.name": "keyword",
+    "host.name": "keyword",
+    "host.id": "keyword",
+    "process.pid": "long",
+    "log.level": "keyword",
+    "message": "text",
+    "labels": "flattened",
+}
+"""The header of every document, with the Elasticsearch type of each field; labels are written as `labels.<key>`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

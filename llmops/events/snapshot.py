@@ -56,6 +56,11 @@ class ServeSnapshot:
     refusals_by_slug: dict[str, int]
     kv_cache_utilization: float | None = None
     events_dropped: int = 0
+    """Events that are nowhere."""
+    events_waiting: int = 0
+    """Events that are in memory only."""
+    events_trouble: str | None = None
+    """Why they wait there, in a few words; None while the journal is written."""
     devices: tuple[DeviceSnapshot, ...] = ()
     sample_interval_s: float = 1.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)

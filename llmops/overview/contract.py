@@ -93,7 +93,12 @@ class Overview:
     recorded: bool = True
     record_age_s: float | None = None
     """Age of the newest document of the store: how far judgement lags behind."""
+    journal_bytes: int | None = None
+    """What the journal takes on disk; None where nobody said which folder it is in."""
     events_dropped: int | None = None
+    """Events of this serve that are nowhere."""
+    events_waiting: int | None = None
+    """Events of this serve that are in memory only."""
     window_s: float = 300.0
     latency: Percentiles
     first_token: Percentiles

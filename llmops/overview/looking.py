@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from llmops.client import RequestRefused, ServeUnreachable, fetch_snapshot
@@ -15,6 +16,7 @@ from llmops.overview.objectives import AHEAD_S, chips
 from llmops.overview.reading import alert_lines, benchmark_line, devices_of
 from llmops.settings import ObjectiveSettings
 from llmops.store.contract import Percentiles, RequestRow, Store
+from llmops.store.segments import journal_bytes
 
 Fetch: TypeAlias = Callable[[str, float], ServeSnapshot]
 
@@ -44,6 +46,7 @@ def look(
     now: float,
     *,
     objectives: ObjectiveSettings,
+    journal: Path | None = None,
     limit: int = 100,
     previous: Overview | None = None,
     fetch: Fetch = fetch_snapshot,
@@ -65,10 +68,12 @@ def look(
         serve_error=serve_error,
         recorded=store is not None,
         record_age_s=age_s,
+        journal_bytes=journal_bytes(journal) if journal else None,
         events_dropped=serve.events_dropped if serve else None,
+        events_waiting=serve.events_waiting if serve else None,
         window_s=WINDOW_S,
-        latency=store.durations(since, until) if store else _NONE,
-        first_token=store.first_token_times(since, until) if store else _NONE,
+        latency=store.percentiles("duration", since, until) if store else _NONE,
+        first_token=store.percentiles("ttft", since, until) if store else _NONE,
         outcomes=store.outcomes(since, until) if store else {},
         output_tokens_per_s=serve.output_tokens_per_s if serve else None,
         series=tuple(store.series(*_aligned(now), STEP_S)) if store else (),

@@ -1,6 +1,7 @@
 """Every dial and where its value came from; the only reader of the environment and of llmops.toml."""
 
 from llmops.settings.dials import Settings
+from llmops.settings.elastic import ElasticSettings
 from llmops.settings.loading import BadConfiguration, Loaded, load
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
@@ -10,6 +11,7 @@ __all__ = [
     "AdmissionSettings",
     "BadConfiguration",
     "BenchSettings",
+    "ElasticSettings",
     "EngineSettings",
     "EventSettings",
     "GpuSettings",

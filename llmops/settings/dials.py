@@ -7,6 +7,7 @@ A value comes from, strongest first: a command-line flag, an environment variabl
 
 from __future__ import annotations
 
+from llmops.settings.elastic import ElasticSettings
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.section import Section
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
@@ -25,4 +26,5 @@ class Settings(Section):
     watch: WatchSettings = WatchSettings()
     bench: BenchSettings = BenchSettings()
     objectives: ObjectiveSettings = ObjectiveSettings()
+    elastic: ElasticSettings = ElasticSettings()
     tui: TuiSettings = TuiSettings()

@@ -25,7 +25,9 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
     """Print it; 0 ok, 1 degraded, 2 neither serve nor record can be read."""
     fetch = functools.partial(fetch_snapshot, api_key=settings.watch.key)
     with readable_store(settings) as store:
-        overview = look(store, url, time.time(), objectives=settings.objectives, fetch=fetch)
+        overview = look(
+            store, url, time.time(), objectives=settings.objectives, journal=settings.state.journal, fetch=fetch
+        )
     if as_json:
         print(json.dumps(to_json(overview), indent=2, ensure_ascii=False))
     else:
@@ -74,8 +76,18 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
         yield f"slo {chip.name}", f"{chip.state}: {ratio} of {chip.total} good, target {100 * chip.target:g} %, {spent}"
     for alert in overview.alerts:
         yield f"alert {alert.name}", f"{alert.state} ({alert.severity}): {alert.reason}"
+    yield "journal", _journal(overview)
     if not overview.recorded:
         yield "record", "none yet: `llmops watch` makes it, `llmops up` runs both"
+
+
+def _journal(overview: Overview) -> str:
+    told = [] if overview.journal_bytes is None else [f"{overview.journal_bytes / 2**20:,.1f} MiB on disk"]
+    serve = overview.serve
+    if serve is not None:
+        told.append(f"{serve.events_waiting} events in memory, {serve.events_dropped} lost")
+        told.extend([f"cannot be written: {serve.events_trouble}"] if serve.events_trouble else [])
+    return ", ".join(told) or "--"
 
 
 def _percentiles(values: Percentiles) -> str:

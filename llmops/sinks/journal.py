@@ -12,21 +12,23 @@ from typing import Literal, TypeAlias
 
 from llmops.events.names import Document
 from llmops.sinks.line import line_of
-from llmops.sinks.segment import Segment, Write, active_path
+from llmops.sinks.segment import Segment, Sync, Write, active_path
 
 Fsync: TypeAlias = Literal["none", "interval", "always"]
 
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _WAITING_BYTES = 32 << 20  # about 15,000 documents: four hours of samples, or minutes of heavy traffic
+_UNSYNCED_BYTES = 8 << 20  # a flood is forced to disk more often than once in an interval
 
 
 class JournalFile:
-    """Appends whole lines, rotates at `segment_bytes`, and never raises.
+    """Appends whole lines, rotates at `segment_bytes` and after `segment_age_s`, and never raises.
 
     While the disk is full or read-only the lines wait in memory, at most `waiting_bytes` of them, and are
     retried every second; what does not fit is counted in `lost`. `fsync`: `always` after each document,
-    `interval` at most `fsync_interval_s` after it was written, `none` leaves it to the kernel.
+    `interval` at most `fsync_interval_s` after it was written, `none` leaves it to the kernel. A line is kept in
+    memory until it is forced to disk, and written again where that fails.
     """
 
     def __init__(
@@ -37,31 +39,38 @@ class JournalFile:
         started_at: float,
         process_id: int,
         segment_bytes: int = 64 << 20,
+        segment_age_s: float = 86400.0,
         fsync: Fsync = "interval",
         fsync_interval_s: float = 1.0,
         waiting_bytes: int = _WAITING_BYTES,
         clock: Callable[[], float] = time.monotonic,
         write: Write | None = None,
+        sync: Sync | None = None,
     ) -> None:
         self.path = active_path(directory, service_name, started_at, process_id)
-        self._segment = Segment(self.path, segment_bytes, durable=fsync != "none", write=write)
+        self._segment = Segment(self.path, durable=fsync != "none", write=write, sync=sync)
+        self._segment_bytes = segment_bytes
+        self._segment_age_s = segment_age_s
+        self._begun_at = 0.0
         self._fsync = fsync
         self._fsync_interval_s = fsync_interval_s
         self._waiting_capacity_bytes = waiting_bytes
-        self._waiting_bytes = 0
-        self._waiting: collections.deque[bytes] = collections.deque()
+        self._waiting = _Lines()
+        self._unsynced = _Lines()
+        self._unsynced_since = 0.0
         self._clock = clock
         self._lock = threading.Lock()
         self._retry_at: float | None = None
-        self._unsynced_since: float | None = None
-        self._sync_failed = False
+        self._cannot_rotate = False
         self._closed = False
         self.lost = 0
+        self.trouble: str | None = None
+        """Why documents wait, in the words of the kernel; None while the disk takes them."""
 
     @property
     def waiting(self) -> int:
         """Documents in memory that the disk has not taken."""
-        return len(self._waiting)
+        return len(self._waiting.lines)
 
     def append(self, document: Document) -> None:
         """Write one document, or keep it for later."""
@@ -71,11 +80,10 @@ class JournalFile:
             except (ValueError, TypeError, RecursionError) as error:
                 self._lose(f"a document is not JSON: {error}")
                 return
-            if self._closed or self._waiting_bytes + len(line) > self._waiting_capacity_bytes:
+            if self._closed or self._waiting.size_bytes + len(line) > self._waiting_capacity_bytes:
                 self.lost += 1
                 return
-            self._waiting.append(line)
-            self._waiting_bytes += len(line)
+            self._waiting.add(line)
             self._advance()
 
     def write(self, documents: Sequence[Document]) -> None:
@@ -84,7 +92,7 @@ class JournalFile:
             self.append(document)
 
     def tick(self) -> None:
-        """Retry and sync what is due, and start a new file where the active one was removed by hand."""
+        """Retry, sync and rotate what is due, and start a new file where the active one was removed by hand."""
         with self._lock:
             if not self._closed:
                 self._segment.notice_removal()
@@ -95,53 +103,114 @@ class JournalFile:
         with self._lock:
             if self._closed:
                 return
-            if self._retry_at is not None:
-                self._retry_at = self._clock()
-            self._advance()
-            self._sync()
+            now, self._retry_at = self._clock(), None
+            self._drain(now)
+            self._sync(now)
             self._segment.close()
             self._closed = True
-            if self._waiting:
-                self.lost += len(self._waiting)
-                _log.error("the journal closes with %d documents that the disk did not take", len(self._waiting))
+            if self.waiting:
+                self.lost += self.waiting
+                _log.error("the journal closes with %d documents that the disk did not take", self.waiting)
 
     def _advance(self) -> None:
-        now = self._clock()
-        if self._retry_at is None or now >= self._retry_at:
-            self._drain(now)
-        due_s = 0.0 if self._fsync == "always" else self._fsync_interval_s
-        if self._fsync != "none" and self._unsynced_since is not None and now - self._unsynced_since >= due_s:
-            self._sync()
-
-    def _drain(self, now: float) -> None:
-        while self._waiting:
-            try:
-                self._segment.append(self._waiting[0])
-            except OSError as error:
-                self._fail(now, error)
-                return
-            self._waiting_bytes -= len(self._waiting.popleft())
-            self._unsynced_since = now if self._unsynced_since is None else self._unsynced_since
-        if self._retry_at is not None:
-            self._retry_at = None
+        now, was_stuck = self._clock(), self.trouble is not None
+        if self._retry_at is not None and now < self._retry_at:
+            return
+        self._retry_at = None
+        self._drain(now)
+        if was_stuck or self._is_sync_due(now):
+            self._sync(now)
+        if was_stuck and self._retry_at is None:
+            self.trouble = None
             _log.warning("the journal %s is written again; %d documents were lost", self.path, self.lost)
 
-    def _fail(self, now: float, error: OSError) -> None:
-        if self._retry_at is None:
-            _log.error("the journal %s cannot be written: %s; documents wait in memory", self.path, error.strerror)
-        self._retry_at = now + _RETRY_S
+    def _drain(self, now: float) -> None:
+        """Write what waits, in order; what the disk does not take goes on waiting."""
+        try:
+            while self._is_ready(now) and self._waiting.lines:
+                if not self._segment.size_bytes:
+                    self._begun_at = now
+                self._segment.append(self._waiting.lines[0])
+                self._remember(self._waiting.take(), now)
+        except OSError as error:
+            self._fail(now, "written", error)
 
-    def _sync(self) -> None:
-        self._unsynced_since = None
+    def _is_ready(self, now: float) -> bool:
+        """The next line may be written, to a new file where the active one is full, old or torn."""
+        size_bytes = self._segment.size_bytes
+        coming_bytes = len(self._waiting.lines[0]) if self._waiting.lines else 0
+        is_full = size_bytes + coming_bytes > self._segment_bytes or now - self._begun_at >= self._segment_age_s
+        if self._segment.torn or (size_bytes and is_full):
+            self._sync(now)
+            if self._retry_at is None:
+                self._set_aside()
+        return self._retry_at is None
+
+    def _set_aside(self) -> None:
+        try:
+            self._segment.set_aside()
+        except OSError as error:
+            if self._segment.torn:
+                raise
+            if not self._cannot_rotate:
+                _log.warning("the journal %s cannot be rotated (%s) and goes on growing", self.path, error.strerror)
+            self._cannot_rotate = True
+
+    def _remember(self, line: bytes, now: float) -> None:
+        """Keep a line that was written until it is safe."""
+        if self._fsync == "none":
+            return
+        if not self._unsynced.lines:
+            self._unsynced_since = now
+        self._unsynced.add(line)
+        if self._unsynced.size_bytes > _UNSYNCED_BYTES:
+            self._sync(now)
+
+    def _is_sync_due(self, now: float) -> bool:
+        due_s = 0.0 if self._fsync == "always" else self._fsync_interval_s
+        return bool(self._unsynced.lines) and now - self._unsynced_since >= due_s
+
+    def _sync(self, now: float) -> None:
+        """Force to disk what was written; where that fails it waits again, since the kernel may have dropped it."""
+        if not self._unsynced.lines:
+            return
         try:
             self._segment.sync()
-            self._sync_failed = False
         except OSError as error:
-            if not self._sync_failed:
-                _log.error("the journal %s cannot be forced to disk: %s", self.path, error.strerror)
-            self._sync_failed = True
+            self._waiting.put_back(self._unsynced)
+            self._fail(now, "forced to disk", error)
+        self._unsynced = _Lines()
+
+    def _fail(self, now: float, what: str, error: OSError) -> None:
+        reason = error.strerror or str(error)
+        if self.trouble is None:
+            _log.error("the journal %s cannot be %s: %s; documents wait in memory", self.path, what, reason)
+        self.trouble = reason
+        self._retry_at = now + _RETRY_S
 
     def _lose(self, reason: str) -> None:
         self.lost += 1
         if self.lost == 1:
             _log.error("the journal cannot take a document: %s", reason)
+
+
+class _Lines:
+    """Lines in order, and how long they are together."""
+
+    def __init__(self) -> None:
+        self.lines: collections.deque[bytes] = collections.deque()
+        self.size_bytes = 0
+
+    def add(self, line: bytes) -> None:
+        self.lines.append(line)
+        self.size_bytes += len(line)
+
+    def take(self) -> bytes:
+        line = self.lines.popleft()
+        self.size_bytes -= len(line)
+        return line
+
+    def put_back(self, others: _Lines) -> None:
+        """In front of these, as they were written before them."""
+        self.lines.extendleft(reversed(others.lines))
+        self.size_bytes += others.size_bytes

@@ -54,6 +54,16 @@ class LoguruSink:
         """Documents that the journal gave up, because its disk stayed full."""
         return self._journal.lost if self._journal is not None else 0
 
+    @property
+    def waiting(self) -> int:
+        """Documents in memory that the journal's disk has not taken."""
+        return self._journal.waiting if self._journal is not None else 0
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the journal's disk does not take them; None while it does."""
+        return self._journal.trouble if self._journal is not None else None
+
     def close(self) -> None:
         """Everything logged is on disk when this returns."""
         if self._journal is not None:

@@ -31,6 +31,7 @@ def open_bus(
     fsync: Fsync = "interval",
     fsync_interval_s: float = 1.0,
     segment_bytes: int = 64 << 20,
+    segment_age_s: float = 86400.0,
     log_level: str = "INFO",
     stream: TextIO | None = None,
     sinks: Sequence[Sink] = (),
@@ -45,6 +46,7 @@ def open_bus(
             started_at=time.time(),
             process_id=os.getpid(),
             segment_bytes=segment_bytes,
+            segment_age_s=segment_age_s,
             fsync=fsync,
             fsync_interval_s=fsync_interval_s,
         )

@@ -1,4 +1,4 @@
-"""Shapes of answers that both stores share: exact percentiles, and time series without holes."""
+"""Shapes of answers that the stores share: exact percentiles, and time series without holes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import math
 from collections.abc import Iterable, Mapping
 
 from llmops.store.contract import Bucket, Percentiles
+
+LONGEST_S = 3600.0
+"""No request runs longer; who asks which ones ran at a moment need not look further than this behind it."""
+
+
+def hour_of(moment: float) -> int:
+    """The beginning of its hour, in Unix seconds."""
+    return int(moment // 3600) * 3600
 
 
 def percentiles(values: Iterable[float]) -> Percentiles:

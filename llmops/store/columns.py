@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from llmops.events import Document, RequestEvent
+from llmops.events import Document, RequestEvent, SampleEvent
 from llmops.events.names import name_of, seconds_of
-from llmops.store.contract import RequestRow
+from llmops.store.contract import Kept, Measure, RequestRow
 
 REQUEST = RequestEvent.dataset
 _INT64 = 1 << 63
@@ -38,13 +38,18 @@ class Columns(NamedTuple):
     synthetic: int = 0
     failed: int = 0
     body: str = "{}"
+    version: str | None = None
 
 
 ROW_COLUMNS = (
     "at, event_id, request_id, user, model, status_code, outcome, error_type, finish_reason, duration_s, ttft_s, "
-    "tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic"
+    "tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic, version"
 )
 """What `request_row` takes, in its order."""
+
+MEASURES: Mapping[Measure, str] = {"duration": "duration_s", "ttft": "ttft_s", "tpot": "tpot_s", "queue": "queue_s"}
+"""The column of each measure."""
+_KEPT: Mapping[str, Kept] = {REQUEST: "requests", SampleEvent.dataset: "samples"}
 
 _NAMES: Mapping[str, str] = {
     attribute: name_of(RequestEvent, attribute)
@@ -54,6 +59,7 @@ _NAMES: Mapping[str, str] = {
         "user_hash",
         "response_model",
         "request_model",
+        "model_version",
         "status_code",
         "outcome",
         "error_type",
@@ -68,6 +74,11 @@ _NAMES: Mapping[str, str] = {
         "synthetic",
     ]
 }
+
+
+def kept_as(dataset: str) -> Kept:
+    """Whose age decides when a row of this dataset goes; what is unknown goes with the alerts."""
+    return _KEPT.get(dataset, "alerts")
 
 
 def identity(document: Any) -> tuple[str, float] | None:
@@ -116,13 +127,14 @@ def columns_of(document: Document) -> Columns | None:
         int(synthetic),
         int(outcome == "failure"),
         body,
+        _text(get(_NAMES["model_version"])),
     )
 
 
 def request_row(values: tuple[Any, ...]) -> RequestRow:
     """A row of `ROW_COLUMNS` as the contract shows it."""
     (at, event_id, request_id, user, model, status_code, outcome, error_type, finish_reason, duration_s) = values[:10]
-    ttft_s, tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic = values[10:]
+    ttft_s, tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic, version = values[10:]
     return RequestRow(
         at=at,
         event_id=event_id,
@@ -141,6 +153,7 @@ def request_row(values: tuple[Any, ...]) -> RequestRow:
         output_tokens=output_tokens,
         eligible=bool(eligible),
         synthetic=bool(synthetic),
+        version=version,
     )
 
 

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
-from llmops.events import Document
-from llmops.store.columns import identity
 from llmops.store.contract import Checkpoint, Store
+from llmops.store.lines import read_lines
+from llmops.store.segments import LINE_BYTES, SegmentFile, first_event_id, segment_files
 
 CHUNK_BYTES = 1 << 20
-LINE_BYTES = 4 << 20
-"""No event is this long: the first part of a longer line is skipped, and its rest becomes garbage of its own."""
-_GARBAGE_BYTES = 16 << 20
-"""A file that begins with more than this without an event is no journal."""
 _log = logging.getLogger(__name__)
-
-_Signature: TypeAlias = tuple[int, int, int]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,24 +36,25 @@ class JournalFollower:
         self._store = store
         self._chunk_bytes = chunk_bytes
         self._line_bytes = line_bytes
-        self._finished: dict[Path, _Signature] = {}
+        self._finished: dict[Path, SegmentFile] = {}
+        self._eventless: set[Path] = set()
         self.garbage = 0
 
     def follow(self, max_bytes: int = 16 << 20) -> Progress:
         """One look, oldest files first, up to about `max_bytes`. An unchanged file costs one stat."""
-        found = self._files()
-        self._finished = {path: self._finished[path] for path in found if path in self._finished}
+        found = segment_files(self._folder)
+        self._finished = {file.path: self._finished[file.path] for file in found if file.path in self._finished}
         new = garbage = read_bytes = 0
         behind = False
-        for path, signature in found.items():
-            if self._finished.get(path) == signature:
+        for file in found:
+            if self._finished.get(file.path) == file:
                 continue
             if read_bytes >= max_bytes:
                 behind = True
                 break
-            progress = self._read_file(path, max_bytes - read_bytes)
+            progress = self._read_file(file.path, max_bytes - read_bytes)
             if not progress.behind:
-                self._finished[path] = signature
+                self._finished[file.path] = file
             new, garbage = new + progress.new, garbage + progress.garbage
             read_bytes, behind = read_bytes + progress.read_bytes, behind or progress.behind
         self.garbage += garbage
@@ -68,17 +63,6 @@ class JournalFollower:
     def forget(self) -> None:
         """Look at every file again: the store may have lost what it had."""
         self._finished.clear()
-
-    def _files(self) -> dict[Path, _Signature]:
-        """Journal files with what changes when they do, oldest first; one that vanishes meanwhile is left out."""
-        found: dict[Path, _Signature] = {}
-        for path in self._folder.glob("*.jsonl"):
-            try:
-                status = path.stat()
-            except OSError:
-                continue
-            found[path] = (status.st_mtime_ns, status.st_size, status.st_ino)
-        return dict(sorted(found.items(), key=lambda item: (item[1][0], item[0].name)))
 
     def _read_file(self, path: Path, max_bytes: int) -> Progress:
         try:
@@ -89,8 +73,9 @@ class JournalFollower:
             return Progress()
 
     def _read_on(self, path: Path, file: BinaryIO, max_bytes: int) -> Progress:
-        first = self._first_event_id(file)
+        first = first_event_id(file, self._line_bytes)
         if first is None:
+            self._tell_eventless(path, file)
             return Progress()
         size = file.seek(0, 2)
         offset = self._store.checkpoint(first)
@@ -102,23 +87,19 @@ class JournalFollower:
             chunk = self._complete_lines(file, offset)
             if not chunk:
                 return Progress(new=new, garbage=garbage, read_bytes=read_bytes)
-            documents, bad = _parse(chunk)
-            if bad:
-                _log.warning("journal file %s: %d lines at byte %d are no events; skipped.", path.name, bad, offset)
-            offset, read_bytes, garbage = offset + len(chunk), read_bytes + len(chunk), garbage + bad
-            new += self._store.record(documents, [Checkpoint(first, offset)])
+            lines = read_lines(chunk)
+            new += self._store.record(lines.events, [Checkpoint(first, offset + len(chunk))])
+            if lines.bad:
+                _tell_bad(path, [offset + at for at in lines.bad])
+            offset, read_bytes, garbage = offset + len(chunk), read_bytes + len(chunk), garbage + len(lines.bad)
         return Progress(new=new, garbage=garbage, read_bytes=read_bytes, behind=offset < size)
 
-    def _first_event_id(self, file: BinaryIO) -> str | None:
-        """What this file is known by: its first event, past any garbage; None while it has none."""
-        while file.tell() < _GARBAGE_BYTES:
-            line = file.readline(self._line_bytes)
-            if not line.endswith(b"\n") and len(line) < self._line_bytes:
-                return None
-            document = _event(line)
-            if document is not None:
-                return str(document["event.id"])
-        return None
+    def _tell_eventless(self, path: Path, file: BinaryIO) -> None:
+        """Once of each file that has a line and no event: it may be somebody's notes."""
+        file.seek(0)
+        if path not in self._eventless and b"\n" in file.read(self._line_bytes):
+            self._eventless.add(path)
+            _log.warning("journal file %s: no line of it is an event; it is left alone.", path.name)
 
     def _complete_lines(self, file: BinaryIO, offset: int) -> bytes:
         """Whole lines from there on; empty when the only line is still being written."""
@@ -132,22 +113,6 @@ class JournalFollower:
         return chunk[: end + 1] if end >= 0 else chunk
 
 
-def _parse(chunk: bytes) -> tuple[list[Document], int]:
-    """The events of these lines, and how many lines are none."""
-    documents: list[Document] = []
-    lines = chunk.split(b"\n")
-    if not lines[-1]:
-        lines.pop()
-    for line in lines:
-        document = _event(line)
-        if document is not None:
-            documents.append(document)
-    return documents, len(lines) - len(documents)
-
-
-def _event(line: bytes) -> Document | None:
-    try:
-        document = json.loads(line.decode())
-    except (ValueError, RecursionError):
-        return None
-    return document if identity(document) else None
+def _tell_bad(path: Path, offsets: Sequence[int]) -> None:
+    more = f", nor are {len(offsets) - 1} after it" if len(offsets) > 1 else ""
+    _log.warning("journal file %s: the line at byte %d is no event%s; skipped.", path.name, offsets[0], more)

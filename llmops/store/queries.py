@@ -19,15 +19,37 @@ WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic <= :synthetic GROUP B
 
 _SUCCESSFUL = f"""FROM event INDEXED BY event_time
 WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic = 0 AND outcome = 'success'"""
-DURATIONS = f"SELECT duration_s {_SUCCESSFUL} AND duration_s IS NOT NULL"
-FIRST_TOKEN_TIMES = f"SELECT ttft_s {_SUCCESSFUL} AND ttft_s IS NOT NULL"
 
-LATEST = f"""
-SELECT {ROW_COLUMNS} {_REQUESTS} AND at < :before AND synthetic <= :synthetic
+
+def values_of(column: str) -> str:
+    """The values of one measure."""
+    return f"SELECT {column} {_SUCCESSFUL} AND {column} IS NOT NULL"
+
+
+def latest(where: str) -> str:
+    """The newest requests for which this holds."""
+    return f"""
+SELECT {ROW_COLUMNS} {_REQUESTS} AND at < :before AND synthetic <= :synthetic AND {where}
 ORDER BY at DESC, seq DESC LIMIT :limit"""
 
+
+def usage(column: str) -> str:
+    """What each value of this column had."""
+    return f"""
+SELECT {column}, count(*), sum(failed), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
+{_REQUESTS} AND {_SPAN} AND synthetic = 0 GROUP BY {column}"""
+
+
+ALIVE = f"""
+SELECT {ROW_COLUMNS} {_REQUESTS} AND at >= :since AND at < :until + :longest_s
+AND at - coalesce(duration_s, 0.0) < :until ORDER BY at, seq"""
+
 BY_REQUEST_ID = "SELECT body FROM event INDEXED BY request_id WHERE request_id = :id ORDER BY at DESC, seq DESC"
-BY_PREFIX = "SELECT body FROM event WHERE event_id >= :id AND event_id < :end AND request_id IS NOT NULL LIMIT 2"
+BY_PREFIX = """
+SELECT body FROM (
+  SELECT seq, body FROM event INDEXED BY request_id WHERE request_id >= :id AND request_id < :end
+  UNION SELECT seq, body FROM event WHERE event_id >= :id AND event_id < :end AND request_id IS NOT NULL
+) LIMIT 2"""
 
 _ELIGIBLE = f"""FROM event INDEXED BY eligible_time
 WHERE eligible = 1 AND {_SPAN}"""
@@ -54,3 +76,12 @@ LOAD_CHECKPOINT = "SELECT offset FROM journal WHERE first_event_id = :first_even
 SAVE_STATE = """
 INSERT INTO state (key, value) VALUES (:key, :value) ON CONFLICT(key) DO UPDATE SET value = excluded.value"""
 LOAD_STATE = "SELECT value FROM state WHERE key = :key"
+
+SAVE_PRUNED = """
+INSERT INTO pruned (kept, until) VALUES (:kept, :until)
+ON CONFLICT(kept) DO UPDATE SET until = max(until, excluded.until)"""
+LOAD_PRUNED = "SELECT kept, until FROM pruned"
+DELETE_ROWS = """
+DELETE FROM event WHERE seq IN (
+  SELECT seq FROM event INDEXED BY event_time WHERE dataset = :dataset AND at < :until ORDER BY at LIMIT :limit)"""
+DATASETS = "SELECT DISTINCT dataset FROM event"

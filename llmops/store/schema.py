@@ -11,7 +11,7 @@ from pathlib import Path
 from llmops.store.columns import Columns
 from llmops.store.errors import StoreUnreadable
 
-VERSION = 1
+VERSION = 2
 """PRAGMA user_version. A file of another version is set aside and rebuilt: the journal is the truth."""
 BUSY_S = 5.0
 _COMPANIONS = ("-wal", "-shm")
@@ -26,12 +26,14 @@ CREATE TABLE event (
   request_id TEXT, user TEXT, model TEXT, status_code INTEGER, outcome TEXT, error_type TEXT, finish_reason TEXT,
   duration_s REAL, ttft_s REAL, tpot_s REAL, queue_s REAL, input_tokens INTEGER, output_tokens INTEGER,
   eligible INTEGER NOT NULL, synthetic INTEGER NOT NULL, failed INTEGER NOT NULL,
-  body TEXT NOT NULL
+  body TEXT NOT NULL,
+  version TEXT
 );
 CREATE INDEX event_time ON event(dataset, at, synthetic, outcome, error_type, duration_s, ttft_s, output_tokens);
 CREATE INDEX eligible_time ON event(eligible, at, failed, duration_s) WHERE eligible = 1;
 CREATE INDEX request_id ON event(request_id) WHERE request_id IS NOT NULL;
 CREATE TABLE journal (first_event_id TEXT PRIMARY KEY, offset INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE pruned (kept TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 

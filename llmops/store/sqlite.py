@@ -14,10 +14,23 @@ from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
 from llmops.store import queries
-from llmops.store.answers import filled, percentiles, steps
-from llmops.store.columns import columns_of, request_row
-from llmops.store.contract import Bucket, Checkpoint, Counts, Percentiles, RequestRow
+from llmops.store.answers import LONGEST_S, filled, hour_of, percentiles, steps
+from llmops.store.columns import MEASURES, columns_of, kept_as, request_row
+from llmops.store.conditions import Condition
+from llmops.store.contract import (
+    Bucket,
+    Checkpoint,
+    Counts,
+    Dimension,
+    How,
+    Kept,
+    Measure,
+    Percentiles,
+    RequestRow,
+    Usage,
+)
 from llmops.store.schema import INSERT, is_damage, open_reader, open_writer
+from llmops.store.where import to_sql
 
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -38,9 +51,11 @@ class SqliteStore:
         self._inode = path.stat().st_ino
 
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
-        rows = [columns for columns in map(columns_of, documents) if columns is not None]
+        found = [columns for columns in map(columns_of, documents) if columns is not None]
         marks = [{"first_event_id": mark.first_event_id, "offset": mark.offset} for mark in checkpoints]
         with self._transaction() as connection:
+            pruned = dict(connection.execute(queries.LOAD_PRUNED))
+            rows = [row for row in found if row.at >= pruned.get(kept_as(row.dataset), -math.inf)]
             before = connection.total_changes
             connection.executemany(INSERT, rows)
             new = connection.total_changes - before
@@ -58,16 +73,17 @@ class SqliteStore:
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         return dict(self._ask(queries.OUTCOMES, {"since": since, "until": until, "synthetic": int(synthetic)}))
 
-    def durations(self, since: float, until: float) -> Percentiles:
-        return percentiles(row[0] for row in self._ask(queries.DURATIONS, {"since": since, "until": until}))
+    def percentiles(self, measure: Measure, since: float, until: float, *, how: How | None = None) -> Percentiles:
+        question = queries.values_of(MEASURES[measure])
+        return percentiles(row[0] for row in self._ask(question, {"since": since, "until": until}))
 
-    def first_token_times(self, since: float, until: float) -> Percentiles:
-        return percentiles(row[0] for row in self._ask(queries.FIRST_TOKEN_TIMES, {"since": since, "until": until}))
-
-    def requests(self, *, limit: int, before: float | None = None, synthetic: bool = True) -> list[RequestRow]:
+    def requests(
+        self, *, limit: int, before: float | None = None, synthetic: bool = True, where: Condition | None = None
+    ) -> list[RequestRow]:
         until = math.inf if before is None else before
-        values = {"before": until, "synthetic": int(synthetic), "limit": max(0, limit)}
-        return [request_row(row) for row in self._ask(queries.LATEST, values)]
+        condition, bound = to_sql(where)
+        values = {"before": until, "synthetic": int(synthetic), "limit": max(0, limit), **bound}
+        return [request_row(row) for row in self._ask(queries.latest(condition), values)]
 
     def request(self, request_id: str) -> list[Document]:
         wanted = {"id": request_id, "end": request_id + _LAST_CHARACTER}
@@ -78,6 +94,10 @@ class SqliteStore:
             return exact
         similar = self._documents(queries.BY_PREFIX, wanted)
         return similar if len(similar) == 1 else []
+
+    def alive(self, since: float, until: float) -> list[RequestRow]:
+        values = {"since": since, "until": until, "longest_s": LONGEST_S}
+        return [request_row(row) for row in self._ask(queries.ALIVE, values)]
 
     def worst(
         self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
@@ -102,6 +122,14 @@ class SqliteStore:
         }
         return filled(found, since, step_s, count)
 
+    def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
+        rows = self._ask(queries.usage(by), {"since": since, "until": until})
+        used = [
+            Usage(key=key, requests=requests, failed=failed, input_tokens=read, output_tokens=written)
+            for key, requests, failed, read, written in rows
+        ]
+        return sorted(used, key=lambda one: (-one.requests, one.key is None, one.key or ""))[: max(0, limit)]
+
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(queries.OF_SPAN, {"dataset": SampleEvent.dataset, "since": since, "until": until})
 
@@ -113,6 +141,17 @@ class SqliteStore:
 
     def totals(self) -> dict[str, int]:
         return dict(self._ask(queries.TOTALS, {}))
+
+    def prune(self, before: Mapping[Kept, float], *, limit: int = 2000) -> int:
+        with self._transaction() as connection:
+            for kept, moment in before.items():
+                connection.execute(queries.SAVE_PRUNED, {"kept": kept, "until": hour_of(moment)})
+            pruned = dict(connection.execute(queries.LOAD_PRUNED))
+            gone = 0
+            for (dataset,) in connection.execute(queries.DATASETS).fetchall():
+                values = {"dataset": dataset, "until": pruned.get(kept_as(dataset), -math.inf), "limit": limit - gone}
+                gone += connection.execute(queries.DELETE_ROWS, values).rowcount
+        return gone
 
     def load_state(self, key: str) -> Any:
         found = self._ask(queries.LOAD_STATE, {"key": key})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
+
+from llmops.lockfile import Held, LockFile
 
 
 class AlreadyWatched(Exception):
@@ -13,23 +13,13 @@ class AlreadyWatched(Exception):
     slug = "already_watched"
 
 
-class WatchLock:
-    """Held as long as the process lives: the kernel lets go of it even after a kill."""
+class WatchLock(LockFile):
+    """Held as long as the process lives."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.read(self._file, 32).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._file)
+            super().__init__(path)
+        except Held as error:
             raise AlreadyWatched(
-                f"Process {holder} watches {path.parent} already: stop it first, or use another state directory."
+                f"Process {error.holder} watches {path.parent} already: stop it first, or use another state directory."
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, str(os.getpid()).encode(), 0)
-
-    def release(self) -> None:
-        """Let the next one in. The file stays: removing it would let two in at once."""
-        os.close(self._file)

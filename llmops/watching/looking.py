@@ -29,6 +29,7 @@ from llmops.events.snapshot import ServeSnapshot
 from llmops.notifiers import Delivery, compose
 from llmops.store import JournalFollower, Store
 from llmops.watching.judging import Judge
+from llmops.watching.keeping import Keeper
 
 Probe: TypeAlias = Callable[[], ServeSnapshot]
 """What serve says of itself; raises ServeUnreachable or RequestRefused."""
@@ -49,6 +50,7 @@ class Watch:
         bus: Bus,
         probe: Probe,
         judge: Judge,
+        keeper: Keeper,
         delivery: Delivery,
         limits: MemoryLimits,
         serve_down_for_s: float,
@@ -60,6 +62,7 @@ class Watch:
         self._bus = bus
         self._probe = probe
         self._judge = judge
+        self._keeper = keeper
         self._delivery = delivery
         self._limits = limits
         self._serve_down_for_s = serve_down_for_s
@@ -125,6 +128,7 @@ class Watch:
         findings = [
             serve_finding(serving, down_for_s=self._serve_down_for_s, is_firing=is_firing(states, RULE_ID)),
             vram_finding(memory_shares(answer), self._limits, is_firing=is_firing(states, VRAM_RULE_ID)),
+            *self._keeper.findings(answer, now),
             *self._objectives(states, now),
         ]
         after, transitions = advance(states, inhibit(findings, states, behind=not is_current), now)

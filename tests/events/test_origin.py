@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmops.events import Event, Origin
-from llmops.events.names import timestamp
-from llmops.events.origin import new_event_id
+from llmops.events.names import timestamp, to_fields
+from llmops.events.origin import HEADER_FIELDS, new_event_id
 from tests.events.test_names import ALERT, EVENTS, MOMENTS, REQUEST
 
 ORIGIN = Origin(
@@ -41,6 +41,12 @@ def test_the_header_names_the_stream_the_process_and_the_level(event: Event) -> 
     assert document["labels.team"] == "chat"
     assert document["log.level"] == event.level().lower()
     assert document["message"] == event.message()
+
+
+@pytest.mark.parametrize("event", EVENTS)
+def test_the_type_of_every_field_of_the_header_is_known(event: Event) -> None:
+    header = [name for name in ORIGIN.document(event) if name not in to_fields(event)]
+    assert [name.replace("labels.team", "labels") for name in header] == list(HEADER_FIELDS)
 
 
 def test_an_alert_may_bring_its_own_id_so_that_it_is_never_stored_twice() -> None:

@@ -12,8 +12,9 @@ from llmops.events import Bus, Document, Origin
 from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.notifiers import Delivery, Notice
 from llmops.slo import Guard, default_objectives
-from llmops.store import JournalFollower, Store
+from llmops.store import JournalFollower, Retention, Store
 from llmops.watching.judging import Judge
+from llmops.watching.keeping import Keeper
 from llmops.watching.looking import Watch
 from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
@@ -55,6 +56,7 @@ class Bench:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.now = NOW
+        self.keep_bytes, self.max_bytes = 8 << 30, 32 << 30
         self.answer: ServeSnapshot | Exception = snapshot()
         self.ear = Ear()
         self.store = store
@@ -72,12 +74,17 @@ class Bench:
             bus=self.bus,
             probe=self.probe,
             judge=Judge(store, objectives, Guard()),
+            keeper=Keeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
             delivery=self.delivery,
             limits=MemoryLimits(),
             serve_down_for_s=5.0,
             journal=str(self.folder),
             clock=lambda: self.now,
         )
+
+    def retention(self, store: Store) -> Retention:
+        shipped = self.folder.parent / "ship" / "checkpoint.json"
+        return Retention(self.folder, store, keep_bytes=self.keep_bytes, max_bytes=self.max_bytes, shipped=shipped)
 
     def probe(self) -> ServeSnapshot:
         if isinstance(self.answer, Exception):

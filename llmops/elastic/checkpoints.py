@@ -1,0 +1,70 @@
+"""How far each journal file was shipped; written only when the server has answered for every line before it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_VERSION = 1
+_log = logging.getLogger(__name__)
+
+
+class Checkpoints:
+    """Bytes shipped of each file, by the id of its first event. On disk when `advance` returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._bytes = read_checkpoints(path)
+
+    def of(self, file: str) -> int:
+        """Bytes of that file that the server has answered for; 0 for one never seen."""
+        return self._bytes.get(file, 0)
+
+    def advance(self, file: str, offset: int) -> None:
+        """That far, durably: new content first, then its name. Raises OSError, and is then where it was."""
+        before = self._bytes.get(file)
+        self._bytes[file] = offset
+        try:
+            self._write()
+        except OSError:
+            self._bytes.pop(file)
+            if before is not None:
+                self._bytes[file] = before
+            raise
+
+    def forget_all_but(self, files: Iterable[str]) -> None:
+        """Let go of files that are no more; the next `advance` writes it down."""
+        kept = set(files)
+        self._bytes = {file: offset for file, offset in self._bytes.items() if file in kept}
+
+    def _write(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        text = json.dumps({"version": _VERSION, "files": self._bytes}, indent=1)
+        fresh = self._path.with_suffix(".tmp")
+        with open(fresh, "w", encoding="ascii", opener=_private) as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+
+
+def read_checkpoints(path: Path) -> dict[str, int]:
+    """What the file says; empty where there is none or it can't be read: then the server is asked what it has."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        files = content["files"]
+        if content["version"] != _VERSION or not isinstance(files, dict):
+            raise ValueError("another version")
+        return {str(file): max(0, int(offset)) for file, offset in files.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        _log.warning("%s can't be read (%s): the server is asked what it has already.", path, error)
+        return {}
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,153 @@
+"""The connection: opened from the dials, and what it complains about turned into sentences."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import ssl
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from elastic_transport import ConnectionError as Unreachable
+from elastic_transport import ConnectionTimeout, TlsError, TransportError
+from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
+
+from llmops.elastic.errors import ElasticProblem
+from llmops.settings import ElasticSettings
+
+KEY_FILE = "key"
+PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)  # it tells each failure, and so do we, once
+_OLD = "media_type_header_exception"
+
+
+def connect(dials: ElasticSettings, key_folder: Path | None = None) -> Elasticsearch:
+    """A client that never retries by itself: who sends decides what a lost answer means.
+
+    key_folder: where `llmops elk setup` left a key, for when no dial names one. Nothing is asked of the server yet.
+    """
+    login = dials.login
+    if login is None and key_folder is not None:
+        with contextlib.suppress(FileNotFoundError):
+            login = (key_folder / KEY_FILE).read_text(encoding="ascii").strip()
+    who: dict[str, Any] = {} if login is None else {"api_key" if isinstance(login, str) else "basic_auth": login}
+    return Elasticsearch(
+        dials.url,
+        request_timeout=dials.timeout_s,
+        max_retries=0,
+        retry_on_timeout=False,
+        **who,
+        **_tls(dials),
+    )
+
+
+def _tls(dials: ElasticSettings) -> dict[str, Any]:
+    """A pinned certificate needs no authority; without TLS there is nothing to say."""
+    if not dials.url.startswith("https:"):
+        return {}
+    if dials.fingerprint:
+        return {
+            "ssl_assert_fingerprint": dials.fingerprint.replace(":", ""),
+            "verify_certs": False,
+            "ssl_show_warn": False,
+        }
+    options: dict[str, Any] = {"verify_certs": dials.verify, "ssl_show_warn": False}
+    if dials.ca_certs is not None:
+        if not dials.ca_certs.is_file():
+            raise ElasticProblem("elastic_certificate", f"elastic.ca_certs names {dials.ca_certs}, which is no file.")
+        options["ca_certs"] = str(dials.ca_certs)
+    return options
+
+
+@contextlib.contextmanager
+def plain_words(client: Elasticsearch) -> Iterator[None]:
+    """What the client raises inside comes out as an ElasticProblem with a sentence."""
+    try:
+        yield
+    except (ApiError, TransportError) as error:
+        raise problem_of(error, client) from error
+
+
+def problem_of(error: ApiError | TransportError, client: Elasticsearch) -> ElasticProblem:
+    """The sentence for what the client raised, and whether waiting may help."""
+    url = next(iter(client.transport.node_pool.all())).base_url
+    if isinstance(error, TlsError):
+        return _of_certificate(url)
+    if isinstance(error, ConnectionTimeout):
+        return ElasticProblem("elastic_timeout", f"{url} did not answer in time: {_short(error)}.", passing=True)
+    if isinstance(error, Unreachable):
+        sentence = f"No Elasticsearch answers at {url}: is it running, and is elastic.url right? ({_short(error)})"
+        return ElasticProblem("elastic_unreachable", sentence, passing=True)
+    if isinstance(error, UnsupportedProductError):
+        return ElasticProblem("elastic_product", f"What answers at {url} is not Elasticsearch: check elastic.url.")
+    if isinstance(error, ApiError):
+        return _of_answer(error, client, url)
+    return ElasticProblem(
+        "elastic_transport", f"{url} gave an answer that can't be read: {_short(error)}.", passing=True
+    )
+
+
+def _of_answer(error: ApiError, client: Elasticsearch, url: str) -> ElasticProblem:
+    status, reason = error.meta.status, reason_of(error)
+    if status in PASSING_STATUS:
+        return ElasticProblem("elastic_busy", f"{url} says {status}: {reason}.", passing=True)
+    if status == 400 and _OLD in str(error.body):
+        version = _version(client)
+        sentence = f"{url} runs Elasticsearch {version}, and llmops speaks to 9.x: upgrade the server to 9.x."
+        return ElasticProblem("elastic_version", sentence)
+    if status == 401:
+        return _of_login(error, url, reason)
+    if status == 403:
+        sentence = f"{url} does not allow this to the user or key that elastic names: {reason}."
+        return ElasticProblem("elastic_forbidden", sentence)
+    return ElasticProblem("elastic_refused", f"{url} says {status}: {reason}.")
+
+
+def _of_login(error: ApiError, url: str, reason: str) -> ElasticProblem:
+    text = str(error.body)
+    if "expired" in text:
+        sentence = f"The key that elastic names has expired at {url}: make a new one with `llmops elk setup --new-key`."
+        return ElasticProblem("elastic_key_expired", sentence)
+    if "missing authentication credentials" in text:
+        sentence = f"{url} wants to know who asks: set elastic.api_key, or elastic.username and elastic.password."
+        return ElasticProblem("elastic_login", sentence)
+    sentence = f"{url} does not accept the user and password, or the key, that elastic names: {reason}."
+    return ElasticProblem("elastic_login", sentence)
+
+
+def _of_certificate(url: str) -> ElasticProblem:
+    parts = urllib.parse.urlsplit(url)
+    found = ""
+    with contextlib.suppress(OSError, ValueError):
+        pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 9200), timeout=5)
+        found = f" (it is {hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()}; compare it at the server)"
+    sentence = (
+        f"The certificate of {url} is signed by nobody that this machine trusts, or is not what was pinned: set "
+        f"elastic.ca_certs to its authority's file, or elastic.fingerprint to its SHA-256{found}."
+    )
+    return ElasticProblem("elastic_certificate", sentence)
+
+
+def reason_of(error: ApiError) -> str:
+    """The server's own reason, on one line."""
+    body = error.body
+    told = body.get("error", body) if isinstance(body, dict) else body
+    if isinstance(told, dict):
+        told = told.get("reason") or told.get("type") or told
+    return " ".join(str(told or error.message).split())[:300].rstrip(".")
+
+
+def _version(client: Elasticsearch) -> str:
+    """Which one it is, asked in the words that every version understands."""
+    try:
+        answer = client.perform_request("GET", "/", headers={"accept": "application/json"})
+        return str(answer.body["version"]["number"])
+    except (ApiError, TransportError, KeyError, TypeError):
+        return "of another major version"
+
+
+def _short(error: TransportError) -> str:
+    return " ".join(str(error.message).split())[:200].rstrip(".")

@@ -1,0 +1,96 @@
+"""`llmops ship`: the journal straight to Elasticsearch, once or for as long as it runs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from llmops.elastic.client import connect
+from llmops.elastic.delivery import Stopped
+from llmops.elastic.errors import ElasticProblem
+from llmops.elastic.report import FILE, ShipReport, write_report
+from llmops.elastic.setup import require_templates
+from llmops.elastic.shipper import Shipper
+from llmops.settings import Settings
+from llmops.shell.shipping import locked, stopping, told, with_bar
+
+PATIENCE_ONCE = 8
+"""Tries of one batch before `--once` gives up: some two minutes."""
+_REPORT_EVERY_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings, *, once: bool) -> int:
+    """Until SIGTERM or SIGINT, or with `once` until all is there. 0 done, 1 something was refused, 2 it can't."""
+    status = 2
+    with told("ship"), locked(settings.state.ship), stopping() as stop, with_bar() as show:
+        client = connect(settings.elastic, settings.state.ship)
+        shipper = Shipper(
+            client,
+            settings.state.journal,
+            settings.state.ship,
+            settings.events.namespace,
+            stop=stop,
+            patience=PATIENCE_ONCE if once else None,
+            longest_wait_s=settings.elastic.longest_wait_s,
+            on_progress=_tell(settings, show),
+        )
+        try:
+            if once:
+                require_templates(client)
+                shipper.look()
+            else:
+                _follow(shipper, lambda: require_templates(client), stop, settings.elastic.poll_s)
+            status = 1 if shipper.report.refused else 0
+        except Stopped:
+            status = 0
+        except ElasticProblem as problem:
+            shipper.report.problem = str(problem)
+            raise
+        finally:
+            _end(settings, shipper)
+            client.close()
+    return status
+
+
+def _follow(shipper: Shipper, prepared: Callable[[], None], stop: threading.Event, poll_s: float) -> None:
+    """Look again and again. A server that is away, or a disk that is full, is waited for."""
+    ready = complained = False
+    while not stop.is_set():
+        try:
+            if not ready:
+                prepared()
+                ready = True
+            shipper.look()
+            complained = False
+        except (ElasticProblem, OSError) as trouble:
+            if isinstance(trouble, ElasticProblem) and not trouble.passing:
+                raise
+            if not complained:
+                _log.warning("ship waits: %s", trouble)
+            complained = True
+            shipper.report.problem = str(trouble)
+        stop.wait(poll_s)
+
+
+def _tell(settings: Settings, show: Callable[[ShipReport], None]) -> Callable[[ShipReport], None]:
+    """What happens goes to the bar at once, and to the file at most once a second or when the state changes."""
+    told_at, told_state = -_REPORT_EVERY_S, ""
+
+    def tell(report: ShipReport) -> None:
+        nonlocal told_at, told_state
+        show(report)
+        now = time.monotonic()
+        if now - told_at >= _REPORT_EVERY_S or report.state != told_state:
+            told_at, told_state = now, report.state
+            write_report(settings.state.ship / FILE, report)
+
+    return tell
+
+
+def _end(settings: Settings, shipper: Shipper) -> None:
+    shipper.report.state = "stopped"
+    write_report(settings.state.ship / FILE, shipper.report)
+    _log.info("ship %s", shipper.report.sentence())

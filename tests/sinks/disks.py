@@ -1,0 +1,43 @@
+"""A journal with the clock and the disk in the hand of the test."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from llmops.sinks import JournalFile
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Disk:
+    """os.write that takes only so many bytes more."""
+
+    def __init__(self, room_bytes: int) -> None:
+        self.room_bytes = room_bytes
+
+    def write(self, fd: int, data: bytes) -> int:
+        part = data[: self.room_bytes]
+        if not part:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.room_bytes -= len(part)
+        return os.write(fd, part)
+
+
+def journal_in(folder: Path, **options: Any) -> JournalFile:
+    return JournalFile(folder, "llmops-serve", started_at=1700000000.0, process_id=42, **options)
+
+
+def numbers_in(folder: Path) -> list[int]:
+    """What a reader finds, segment by segment, in the order of their names."""
+    lines = [line for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    return [json.loads(line)["n"] for line in lines]
