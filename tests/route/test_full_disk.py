@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from llmops.client import fetch_snapshot
+from tests.notifiers.servers import receiver
 from tests.route.processes import Box, until
 
 MEBIBYTES = 4
@@ -28,12 +29,23 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.route
 def test_a_full_disk_stops_no_answer_is_told_and_loses_nothing(small_disk: Path) -> None:
-    box = Box(small_disk, watch__interval_s=0.25, bench__enabled="false")
     ballast = small_disk / "ballast"
+    with receiver(200) as hook:
+        box = Box(small_disk, watch__interval_s=0.25, bench__enabled="false", watch__webhook_url=hook.url)
+        fills_and_empties(box, ballast, lambda: [(each["rule_id"], each["action"]) for each in hook.bodies])
+    assert len(box.documents("llmops.request")) == 41
+    assert [each for each in box.alerts() if each[0] == "journal_full"] == [
+        ("journal_full", "pending"),
+        ("journal_full", "firing"),
+        ("journal_full", "resolved"),
+    ]
+
+
+def fills_and_empties(box: Box, ballast: Path, told: Callable[[], list[tuple[str, str]]]) -> None:
     with box.program("up"):
         box.until_ready()
         assert box.chat().status_code == 200
-        until(lambda: (small_disk / "llmops.sqlite").exists(), 20)
+        until((box.directory / "llmops.sqlite").exists, 20)
         fill(ballast)
         assert [box.chat().status_code for _ in range(40)] == [200] * 40
         until(lambda: fetch_snapshot(box.url).events_trouble, 10)
@@ -41,18 +53,11 @@ def test_a_full_disk_stops_no_answer_is_told_and_loses_nothing(small_disk: Path)
         assert snapshot.events_trouble == "No space left on device"
         assert 0 < snapshot.events_waiting < 200
         assert "No space left on device" in box.call("status").stdout
-        status = box.call("status")
-        until(lambda: told(box, "PAGE firing: The journal is full"), 15, lambda: box.log("up") + status.stdout)
+        until(lambda: ("journal_full", "firing") in told(), 15)
         ballast.unlink()
         until(lambda: fetch_snapshot(box.url).events_waiting == 0, 10)
-        until(lambda: told(box, "PAGE resolved: The journal is full"), 25, lambda: box.log("up"))
+        until(lambda: ("journal_full", "resolved") in told(), 25)
         assert fetch_snapshot(box.url).events_dropped == 0
-    assert len(box.documents("llmops.request")) == 41
-    assert [each for each in box.alerts() if each[0] == "journal_full"] == [
-        ("journal_full", "pending"),
-        ("journal_full", "firing"),
-        ("journal_full", "resolved"),
-    ]
 
 
 def fill(path: Path) -> None:
@@ -64,7 +69,3 @@ def fill(path: Path) -> None:
                     pass
             except OSError:
                 continue
-
-
-def told(box: Box, line: str) -> bool:
-    return line in (Path(box.directory) / "up.log").read_text(encoding="utf-8", errors="replace")
