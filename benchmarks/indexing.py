@@ -1,8 +1,8 @@
 """How fast watch takes a journal into the store: events/s, beside what SQLite needs for bare rows of the same journal.
 
-`python -m benchmarks.indexing [--events 60000] [--runs 5]`. Nine of ten events are full requests, the rest samples. Each
-run follows a fresh journal into a fresh file; the bare arm reads the same lines, takes `event.id` out of each, and inserts
-two columns, in as many transactions. The arms take turns in one process; the ratio is of their medians.
+`python -m benchmarks.indexing [--events 60000] [--runs 5]`. Nine of ten events are full requests, the rest samples.
+Each run follows a fresh journal into a fresh file; the bare arm reads the same lines, takes `event.id` out of each, and
+inserts two columns, in as many transactions. The arms take turns in one process; the ratio is of their medians.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llmops.events import Event, Origin, RequestEvent, SampleEvent
-from llmops.sinks.line import to_line
+from llmops.sinks.line import line_of
 from llmops.store import JournalFollower, open_store
 from llmops.store.follow import CHUNK_BYTES
 
@@ -56,7 +56,7 @@ def write_journal(path: Path, events: int, apart_s: float) -> int:
     path.parent.mkdir()
     with path.open("wb") as file:
         for event in made_up(events, apart_s):
-            file.write(to_line(origin.document(event)))
+            file.write(line_of(origin.document(event)))
     return path.stat().st_size
 
 

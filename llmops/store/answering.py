@@ -115,8 +115,10 @@ def series(ask: Ask, since: float, until: float, step_s: float) -> list[Bucket]:
     return filled(found, since, step_s, count)
 
 
-def _together(before: Bucket | None, start: float, requests: int, failed: int, tokens: int, longest: Any) -> Bucket:
-    known = [each for each in (longest, before and before.max_duration_s) if each is not None]
+def _together(
+    before: Bucket | None, start: float, requests: int, failed: int, tokens: int, longest_s: float | None
+) -> Bucket:
+    known = [each for each in (longest_s, before.max_duration_s if before else None) if each is not None]
     return Bucket(
         start=start,
         requests=requests + (before.requests if before else 0),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from llmops.events import Document
-from llmops.store.columns import identity
+from llmops.store.columns import written
 from llmops.store.contract import Checkpoint, Store
 
 CHUNK_BYTES = 1 << 20
@@ -147,7 +146,6 @@ def _parse(chunk: bytes) -> tuple[list[Document], int]:
 
 def _event(line: bytes) -> Document | None:
     try:
-        document = json.loads(line.decode())
+        return written(line.decode())
     except (ValueError, RecursionError):
         return None
-    return document if identity(document) else None

@@ -36,7 +36,8 @@ def bucket_of(value: float, scale: int = SCALE) -> int:
 
 def middle_of(index: int, scale: int = SCALE) -> float:
     """The value whose relative distance to both ends of the bucket is the same."""
-    low, factor = 2.0 ** (index / (1 << scale)), 2.0 ** (1 / (1 << scale))
+    low: float = 2.0 ** (index / (1 << scale))
+    factor: float = 2.0 ** (1 / (1 << scale))
     return low * (2 * factor / (1 + factor))
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from llmops.events import AlertEvent, BenchmarkEvent, SampleEvent
 from llmops.events.names import fields_of
 from llmops.store.columns import REQUEST, ROW_COLUMNS
 
 _TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', at, 'unixepoch') AS time"
-_DOCUMENTS = {"samples": SampleEvent, "alerts": AlertEvent, "benchmarks": BenchmarkEvent}
+_DOCUMENTS: Mapping[str, type[SampleEvent | AlertEvent | BenchmarkEvent]] = {
+    "samples": SampleEvent,
+    "alerts": AlertEvent,
+    "benchmarks": BenchmarkEvent,
+}
 
 
 def renew_views(connection: sqlite3.Connection) -> None:
@@ -33,4 +37,5 @@ def _views() -> Iterator[tuple[str, str]]:
 
 
 def _view(name: str, dataset: str, columns: str) -> str:
-    return f"CREATE VIEW {name} AS SELECT {_TIME}, at, {columns}, body FROM event WHERE dataset = '{dataset}'"  # noqa: S608
+    valid = " AND json_valid(body)" if "json_extract" in columns else ""
+    return f"CREATE VIEW {name} AS SELECT {_TIME}, at, {columns}, body FROM event WHERE dataset = '{dataset}'{valid}"  # noqa: S608

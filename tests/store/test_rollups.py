@@ -44,7 +44,7 @@ def test_the_pieces_of_a_span_are_the_span(span: list[float], largest_s: int, mi
 @given(spans, st.sampled_from([60, 3600]), st.integers(-3, 3))
 def test_where_rows_are_gone_whole_hours_are_asked(span: list[float], largest_s: int, hours: int) -> None:
     rows = HOUR + 3600 * hours
-    pieces = cover(*span, Horizon(rows=rows), largest_s=largest_s)
+    pieces = cover(span[0], span[1], Horizon(rows=rows), largest_s=largest_s)
     assert all(piece.step_s for piece in pieces if piece.since < rows)
     assert not pieces or pieces[0].since in (span[0], span[0] // 3600 * 3600)
     assert sum(piece.until - piece.since for piece in pieces) >= span[1] - span[0] - 1e-6
