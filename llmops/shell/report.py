@@ -18,7 +18,7 @@ def print_report(settings: Settings, *, started_at: float, asked: int, unanswere
     with readable_store(settings) as store:
         overview = look(store, settings.serve.url, now, objectives=settings.objectives)
         outcomes = store.outcomes(started_at, now + AHEAD_S) if store else {}
-        p99_s = store.durations(started_at, now + AHEAD_S).p99 if store else None
+        p99_s = store.percentiles("duration", started_at, now + AHEAD_S).p99 if store else None
     print(f"asked {asked} questions, {unanswered} not answered")
     Console(highlight=False).print(as_table(overview))
     answered = outcomes.get("success", 0)

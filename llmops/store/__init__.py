@@ -1,6 +1,20 @@
 """Questions about what happened: documents of the journal, indexed. One contract, on disk and in memory."""
 
-from llmops.store.contract import Bucket, Checkpoint, Counts, Percentiles, RequestRow, Store
+from llmops.store.contract import (
+    Bucket,
+    Checkpoint,
+    Counts,
+    Dimension,
+    How,
+    Kept,
+    Measure,
+    Percentiles,
+    Questions,
+    Record,
+    RequestRow,
+    Store,
+    Usage,
+)
 from llmops.store.errors import StoreUnreadable
 from llmops.store.follow import JournalFollower, Progress
 from llmops.store.memory import MemoryStore
@@ -12,16 +26,23 @@ __all__ = [
     "Bucket",
     "Checkpoint",
     "Counts",
+    "Dimension",
+    "How",
     "JournalFollower",
+    "Kept",
+    "Measure",
     "MemoryStore",
     "Percentiles",
     "Progress",
+    "Questions",
+    "Record",
     "RequestRow",
     "Retention",
     "SqliteStore",
     "Store",
     "StoreUnreadable",
     "Trimmed",
+    "Usage",
     "journal_bytes",
     "open_store",
 ]

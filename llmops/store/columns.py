@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from llmops.events import Document, RequestEvent
+from llmops.events import Document, RequestEvent, SampleEvent
 from llmops.events.names import name_of, seconds_of
-from llmops.store.contract import RequestRow
+from llmops.store.contract import Kept, Measure, RequestRow
 
 REQUEST = RequestEvent.dataset
 _INT64 = 1 << 63
@@ -38,13 +38,18 @@ class Columns(NamedTuple):
     synthetic: int = 0
     failed: int = 0
     body: str = "{}"
+    version: str | None = None
 
 
 ROW_COLUMNS = (
     "at, event_id, request_id, user, model, status_code, outcome, error_type, finish_reason, duration_s, ttft_s, "
-    "tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic"
+    "tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic, version"
 )
 """What `request_row` takes, in its order."""
+
+MEASURES: Mapping[Measure, str] = {"duration": "duration_s", "ttft": "ttft_s", "tpot": "tpot_s", "queue": "queue_s"}
+"""The column of each measure."""
+_KEPT: Mapping[str, Kept] = {REQUEST: "requests", SampleEvent.dataset: "samples"}
 
 _NAMES: Mapping[str, str] = {
     attribute: name_of(RequestEvent, attribute)
@@ -54,6 +59,7 @@ _NAMES: Mapping[str, str] = {
         "user_hash",
         "response_model",
         "request_model",
+        "model_version",
         "status_code",
         "outcome",
         "error_type",
@@ -68,6 +74,33 @@ _NAMES: Mapping[str, str] = {
         "synthetic",
     ]
 }
+
+
+def kept_as(dataset: str) -> Kept:
+    """Whose age decides when a row of this dataset goes; what is unknown goes with the alerts."""
+    return _KEPT.get(dataset, "alerts")
+
+
+class Written(dict[str, Any]):
+    """A document as a line of a journal has it: what is known of the line is not worked out twice."""
+
+    __slots__ = ("at", "event_id", "text")
+
+    event_id: str
+    at: float
+    text: str
+
+
+def written(text: str) -> Written | None:
+    """The document of a journal's line; None for what is no event. Raises ValueError or RecursionError for no JSON."""
+    document = json.loads(text)
+    known = identity(document)
+    if known is None:
+        return None
+    made = Written(document)
+    made.event_id, made.at = known
+    made.text = text
+    return made
 
 
 def identity(document: Any) -> tuple[str, float] | None:
@@ -85,11 +118,11 @@ def identity(document: Any) -> tuple[str, float] | None:
 
 def columns_of(document: Document) -> Columns | None:
     """The columns of a document; None for what is no event."""
-    known = identity(document)
+    known = (document.event_id, document.at) if isinstance(document, Written) else identity(document)
     if known is None:
         return None
     dataset = _text(document.get("event.dataset")) or "unknown"
-    body = json.dumps(document, separators=(",", ":"))
+    body = document.text if isinstance(document, Written) else json.dumps(document, separators=(",", ":"))
     if dataset != REQUEST:
         return Columns(*known, dataset, body=body)
     get = document.get
@@ -116,13 +149,14 @@ def columns_of(document: Document) -> Columns | None:
         int(synthetic),
         int(outcome == "failure"),
         body,
+        _text(get(_NAMES["model_version"])),
     )
 
 
 def request_row(values: tuple[Any, ...]) -> RequestRow:
     """A row of `ROW_COLUMNS` as the contract shows it."""
     (at, event_id, request_id, user, model, status_code, outcome, error_type, finish_reason, duration_s) = values[:10]
-    ttft_s, tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic = values[10:]
+    ttft_s, tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic, version = values[10:]
     return RequestRow(
         at=at,
         event_id=event_id,
@@ -141,6 +175,7 @@ def request_row(values: tuple[Any, ...]) -> RequestRow:
         output_tokens=output_tokens,
         eligible=bool(eligible),
         synthetic=bool(synthetic),
+        version=version,
     )
 
 
@@ -158,20 +193,17 @@ def _first(value: Any) -> str | None:
 
 
 def _real(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    if type(value) is not float:
+        if type(value) is not int:
+            return None
+        try:
+            value = float(value)
+        except OverflowError:
+            return None
+    return value if math.isfinite(value) else None
 
 
 def _whole(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
+    if type(value) is float and math.isfinite(value):
         value = int(value)
-    return value if -_INT64 <= value < _INT64 else None
+    return value if type(value) is int and -_INT64 <= value < _INT64 else None

@@ -1,16 +1,27 @@
 """The contract of every store: documents go in once, questions about a span of time come out.
 
-Implementations: `sqlite` (on disk, rebuilt from the journal when deleted) and `memory`. Times are Unix seconds,
-spans are half open: `since <= @timestamp < until`. A request counts at the moment it ended.
+Three protocols, each more than the one before: `Questions` is what anybody may ask, `Record` takes documents too,
+`Store` also keeps what `watch` must know of itself. `sqlite` (on disk, rebuilt from the journal when deleted) and
+`memory` are stores; Elasticsearch is a record. Times are Unix seconds, spans are half open: `since <= @timestamp <
+until`. A request counts at the moment it ended.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
 
 from llmops.events import Document
+from llmops.store.conditions import Condition
+
+Measure: TypeAlias = Literal["duration", "ttft", "tpot", "queue"]
+"""Whole request, time to first token, time per output token, wait in the queue; in seconds."""
+How: TypeAlias = Literal["exact", "sketch"]
+"""`exact`: the nearest rank of every value. `sketch`: from histograms, at most 1 % from the nearest rank."""
+Dimension: TypeAlias = Literal["user", "model", "version"]
+Kept: TypeAlias = Literal["requests", "samples", "alerts", "minutes", "hours"]
+"""What has an age of its own: rows of requests; of samples; of alerts and benchmarks; rollups of minutes; of hours."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,25 +45,37 @@ class RequestRow:
     output_tokens: int | None
     eligible: bool
     synthetic: bool
+    version: str | None = None
+
+    @property
+    def started_at(self) -> float:
+        """When it arrived."""
+        return self.at - self.duration_s
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Eligible requests of a span: how many, how many failed, how many took longer than the threshold."""
+    """Eligible requests of a span: how many, how many failed, how many took longer than the threshold.
+
+    `is_exact` is false when a part of `slow` had to be read from histograms: requests within 1 % of the threshold may
+    count on either side of it.
+    """
 
     total: int
     failed: int
     slow: int
+    is_exact: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Percentiles:
-    """Exact percentiles (nearest rank) over `count` values, in seconds; None when there are none."""
+    """Percentiles (nearest rank) over `count` values, in seconds; None when there are none. `how` good they are."""
 
     count: int
     p50: float | None
     p95: float | None
     p99: float | None
+    how: How = "exact"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +89,17 @@ class Bucket:
     max_duration_s: float | None
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What one user, model or version had, of requests that are not synthetic. `key` is None where none was given."""
+
+    key: str | None
+    requests: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far one journal file was read. A file is known by the id of its first event, whatever its name."""
@@ -74,18 +108,9 @@ class Checkpoint:
     offset: int
 
 
-class Store(Protocol):
-    """One writer (`watch`), many readers. Recording the same `event.id` again changes nothing.
-
-    Any thread may ask. What is no event (no `event.id`, no `@timestamp`) is not recorded; a field of the wrong type
-    counts as absent and stays as it was in the document.
-    """
-
-    def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
-        """Take documents and how far the journal was read, all or nothing. Returns how many were new."""
-
-    def checkpoint(self, first_event_id: str) -> int:
-        """Bytes of that journal file already recorded; 0 for a file never seen."""
+class Questions(Protocol):
+    """What may be asked, by any thread. An answer of an old span may come from rollups: then its ends are rounded
+    outwards to whole hours where the rows are gone."""
 
     def counts(self, since: float, until: float, *, slow_s: float) -> Counts:
         """Eligible requests that ended in the span."""
@@ -93,17 +118,24 @@ class Store(Protocol):
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         """Requests by what became of them: `success`, `unknown`, or the error's slug. `synthetic` adds those too."""
 
-    def durations(self, since: float, until: float) -> Percentiles:
-        """Whole-request durations of successful requests that are not synthetic."""
+    def percentiles(self, measure: Measure, since: float, until: float, *, how: How | None = None) -> Percentiles:
+        """Of successful requests that are not synthetic and have the measure. `how` None: exact where that is quick.
 
-    def first_token_times(self, since: float, until: float) -> Percentiles:
-        """Time to first token of the same requests."""
+        A store that can't give what was asked gives the other; the answer says which it is.
+        """
 
-    def requests(self, *, limit: int, before: float | None = None, synthetic: bool = True) -> list[RequestRow]:
+    def requests(
+        self, *, limit: int, before: float | None = None, synthetic: bool = True, where: Condition | None = None
+    ) -> list[RequestRow]:
         """The latest requests, newest first; `before` a moment, to turn the page. `synthetic` off leaves those out."""
 
     def request(self, request_id: str) -> list[Document]:
-        """Every request document with this id (`http.request.id` or a unique prefix of `event.id`), newest first."""
+        """Every request document with this `http.request.id`, newest first; when there is none, the only one whose
+        `http.request.id` or `event.id` begins so."""
+
+    def alive(self, since: float, until: float) -> list[RequestRow]:
+        """Requests that ran at any moment of the span, in order of their end; one that ran for over an hour may be
+        missing."""
 
     def worst(
         self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
@@ -113,6 +145,9 @@ class Store(Protocol):
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
         """Requests that are not synthetic, and their tokens, in steps, empty ones included, oldest first."""
+
+    def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
+        """Who had how much: most requests first, of equal ones in order of their keys, None last."""
 
     def samples(self, since: float, until: float) -> list[Document]:
         """Hardware samples of the span, oldest first."""
@@ -126,11 +161,40 @@ class Store(Protocol):
     def totals(self) -> dict[str, int]:
         """How many documents of each `event.dataset` are held."""
 
+    def close(self) -> None:
+        """Release files and connections."""
+
+
+class Record(Questions, Protocol):
+    """Takes documents. Recording the same `event.id` again changes nothing.
+
+    What is no event (no `event.id`, no `@timestamp`) is not recorded.
+    """
+
+    def record(self, documents: Sequence[Document]) -> int:
+        """Take documents; how many were new. They are in the answer to the next question."""
+
+
+class Store(Record, Protocol):
+    """One writer (`watch`), many readers. A field of the wrong type counts as absent and stays in the document.
+
+    An event older than what was pruned is not recorded: it may have been counted before.
+    """
+
+    def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
+        """Take documents and how far the journal was read, all or nothing. Returns how many were new."""
+
+    def checkpoint(self, first_event_id: str) -> int:
+        """Bytes of that journal file already recorded; 0 for a file never seen."""
+
+    def prune(self, before: Mapping[Kept, float], *, limit: int = 2000) -> int:
+        """Delete what ended before the hours of these moments, at most `limit` rows, oldest first; how many went.
+
+        Call it again while it returns `limit`: each call blocks for a few milliseconds only.
+        """
+
     def load_state(self, key: str) -> Any:
         """A small JSON value kept for a program (the alert lifecycle), or None."""
 
     def save_state(self, key: str, value: Any) -> None:
         """Keep it, durably."""
-
-    def close(self) -> None:
-        """Release files."""

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import json
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store.answers import filled, percentiles, steps
-from llmops.store.columns import REQUEST, ROW_COLUMNS, Columns, columns_of, request_row
-from llmops.store.contract import Bucket, Checkpoint, Counts, Percentiles, RequestRow
+from llmops.store.answers import LONGEST_S, filled, hour_of, most_used, percentiles, steps
+from llmops.store.columns import MEASURES, REQUEST, ROW_COLUMNS, Columns, columns_of, kept_as, request_row
+from llmops.store.conditions import Condition, holds
+from llmops.store.contract import (
+    Bucket,
+    Checkpoint,
+    Counts,
+    Dimension,
+    How,
+    Kept,
+    Measure,
+    Percentiles,
+    RequestRow,
+    Usage,
+)
 
 _ROW = [Columns._fields.index(name) for name in ROW_COLUMNS.split(", ")]
 
 
 class MemoryStore:
-    """Everything in lists; forgotten with the process."""
+    """Everything in lists; forgotten with the process. It has no rollups: what was pruned is not counted either."""
 
     def __init__(self) -> None:
         self._events: dict[str, Columns] = {}
         self._offsets: dict[str, int] = {}
         self._states: dict[str, str] = {}
+        self._pruned: dict[Kept, float] = {}
         self._lock = threading.RLock()
 
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
@@ -31,7 +45,8 @@ class MemoryStore:
         with self._lock:
             before = len(self._events)
             for row in rows:
-                self._events.setdefault(row.event_id, row)
+                if row.at >= self._pruned.get(kept_as(row.dataset), -math.inf):
+                    self._events.setdefault(row.event_id, row)
             self._offsets.update((mark.first_event_id, mark.offset) for mark in checkpoints)
             return len(self._events) - before
 
@@ -55,22 +70,31 @@ class MemoryStore:
             )
         )
 
-    def durations(self, since: float, until: float) -> Percentiles:
-        return percentiles(row.duration_s for row in self._successful(since, until) if row.duration_s is not None)
+    def percentiles(self, measure: Measure, since: float, until: float, *, how: How | None = None) -> Percentiles:
+        values = (getattr(row, MEASURES[measure]) for row in self._successful(since, until))
+        return percentiles(value for value in values if value is not None)
 
-    def first_token_times(self, since: float, until: float) -> Percentiles:
-        return percentiles(row.ttft_s for row in self._successful(since, until) if row.ttft_s is not None)
-
-    def requests(self, *, limit: int, before: float | None = None, synthetic: bool = True) -> list[RequestRow]:
+    def requests(
+        self, *, limit: int, before: float | None = None, synthetic: bool = True, where: Condition | None = None
+    ) -> list[RequestRow]:
         until = math.inf if before is None else before
         newest = [row for row in self._newest(REQUEST) if row.at < until and row.synthetic <= synthetic]
-        return [request_row(tuple(row[index] for index in _ROW)) for row in newest[: max(0, limit)]]
+        found = (row for row in newest if where is None or holds(where, row.__getattribute__))
+        return [_shown(row) for row in itertools.islice(found, max(0, limit))]
 
     def request(self, request_id: str) -> list[Document]:
         newest = self._newest(REQUEST) if request_id else []
         exact = [json.loads(row.body) for row in newest if row.request_id == request_id]
-        similar = [json.loads(row.body) for row in newest if row.event_id.startswith(request_id)]
+        similar = [
+            json.loads(row.body)
+            for row in newest
+            if str(row.request_id).startswith(request_id) or row.event_id.startswith(request_id)
+        ]
         return exact or (similar if len(similar) == 1 else [])
+
+    def alive(self, since: float, until: float) -> list[RequestRow]:
+        rows = sorted(self._of(REQUEST, since, until + LONGEST_S), key=lambda row: row.at)
+        return [found for found in map(_shown, rows) if found.started_at < until]
 
     def worst(
         self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
@@ -99,6 +123,22 @@ class MemoryStore:
         }
         return filled(found, since, step_s, count)
 
+    def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
+        rows: dict[str | None, list[Columns]] = collections.defaultdict(list)
+        for row in self._of(REQUEST, since, until):
+            if not row.synthetic:
+                rows[getattr(row, by) or None].append(row)
+        sums = {
+            key: (
+                len(theirs),
+                sum(row.failed for row in theirs),
+                sum(row.input_tokens or 0 for row in theirs),
+                sum(row.output_tokens or 0 for row in theirs),
+            )
+            for key, theirs in rows.items()
+        }
+        return most_used(sums.items(), limit)
+
     def samples(self, since: float, until: float) -> list[Document]:
         ordered = sorted(self._of(SampleEvent.dataset, since, until), key=lambda row: row.at)
         return [json.loads(row.body) for row in ordered]
@@ -112,6 +152,16 @@ class MemoryStore:
     def totals(self) -> dict[str, int]:
         with self._lock:
             return dict(collections.Counter(row.dataset for row in self._events.values()))
+
+    def prune(self, before: Mapping[Kept, float], *, limit: int = 2000) -> int:
+        with self._lock:
+            for kept, moment in before.items():
+                self._pruned[kept] = max(hour_of(moment), self._pruned.get(kept, -math.inf))
+            rows = sorted(self._events.values(), key=lambda row: row.at)
+            old = [row for row in rows if row.at < self._pruned.get(kept_as(row.dataset), -math.inf)][:limit]
+            for row in old:
+                del self._events[row.event_id]
+        return len(old)
 
     def load_state(self, key: str) -> Any:
         written = self._states.get(key)
@@ -136,3 +186,7 @@ class MemoryStore:
         with self._lock:
             latest_first = [row for row in reversed(self._events.values()) if row.dataset == dataset]
         return sorted(latest_first, key=lambda row: -row.at)
+
+
+def _shown(row: Columns) -> RequestRow:
+    return request_row(tuple(row[index] for index in _ROW))
