@@ -29,6 +29,7 @@ from llmops.events.snapshot import ServeSnapshot
 from llmops.notifiers import Delivery, compose
 from llmops.store import JournalFollower, Store
 from llmops.watching.judging import Judge
+from llmops.watching.keeping import Keeper
 
 Probe: TypeAlias = Callable[[], ServeSnapshot]
 """What serve says of itself; raises ServeUnreachable or RequestRefused."""
@@ -52,6 +53,7 @@ class Watch:
         delivery: Delivery,
         limits: MemoryLimits,
         serve_down_for_s: float,
+        keeper: Keeper | None = None,
         journal: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -63,6 +65,7 @@ class Watch:
         self._delivery = delivery
         self._limits = limits
         self._serve_down_for_s = serve_down_for_s
+        self._keeper = keeper
         self._journal = journal
         self._clock = clock
         self._states: dict[str, AlertState] | None = None
@@ -90,7 +93,17 @@ class Watch:
                 self._judge_all(is_current)
         except Exception as error:
             self._complain("this look failed, the next one follows", error)
+        self._keep(is_current)
         return behind
+
+    def _keep(self, is_current: bool) -> None:
+        """Let go of what is old, once everything that was written has been counted."""
+        if self._keeper is None or not is_current:
+            return
+        try:
+            self._keeper.keep(self._clock())
+        except Exception as error:
+            self._complain("what is old was not deleted from the record", error)
 
     def _follow(self) -> tuple[bool, bool]:
         """Whether there is more to read, and whether the store has everything up to now."""

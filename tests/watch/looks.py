@@ -14,6 +14,7 @@ from llmops.notifiers import Delivery, Notice
 from llmops.slo import Guard, default_objectives
 from llmops.store import JournalFollower, Store
 from llmops.watching.judging import Judge
+from llmops.watching.keeping import Keeper
 from llmops.watching.looking import Watch
 from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
@@ -62,7 +63,7 @@ class Bench:
         self.delivery = Delivery([self.ear])
         self.watch = self.build(store)
 
-    def build(self, store: Store) -> Watch:
+    def build(self, store: Store, keeper: Keeper | None = None) -> Watch:
         objectives = default_objectives(
             window_s=30 * 86400.0, latency_threshold_s=3.0, latency_target=0.99, availability_target=0.999
         )
@@ -75,6 +76,7 @@ class Bench:
             delivery=self.delivery,
             limits=MemoryLimits(),
             serve_down_for_s=5.0,
+            keeper=keeper,
             journal=str(self.folder),
             clock=lambda: self.now,
         )
