@@ -1,6 +1,7 @@
 """Every dial and where its value came from; the only reader of the environment and of llmops.toml."""
 
 from llmops.settings.dials import Settings
+from llmops.settings.keeping import StoreSettings
 from llmops.settings.loading import BadConfiguration, Loaded, load
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
@@ -18,6 +19,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "StateSettings",
+    "StoreSettings",
     "TuiSettings",
     "WatchSettings",
     "load",

@@ -7,6 +7,7 @@ A value comes from, strongest first: a command-line flag, an environment variabl
 
 from __future__ import annotations
 
+from llmops.settings.keeping import StoreSettings
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.section import Section
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
@@ -21,6 +22,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     admission: AdmissionSettings = AdmissionSettings()
     events: EventSettings = EventSettings()
+    store: StoreSettings = StoreSettings()
     gpu: GpuSettings = GpuSettings()
     watch: WatchSettings = WatchSettings()
     bench: BenchSettings = BenchSettings()
