@@ -70,8 +70,8 @@ def loss_finding(known: Mapping[str, int], writers: Sequence[Writer], removed: i
     """Something is nowhere now that was an event. `known`: losses already told, by instance; `removed`: events that
     went with old files at the hard cap since the last look."""
     lost = {writer.name: writer.lost - known.get(writer.instance_id, 0) for writer in writers}
-    parts = [say("record_lost.writer", writer=name, count=count) for name, count in lost.items() if count > 0]
-    parts += [say("record_lost.removed", count=removed)] if removed else []
+    parts = [say("record_lost.writer", writer=name, events=_events(count)) for name, count in lost.items() if count > 0]
+    parts += [say("record_lost.removed", events=_events(removed))] if removed else []
     return Finding(
         rule_id=LOST_RULE_ID,
         name=say("record_lost"),
@@ -81,6 +81,10 @@ def loss_finding(known: Mapping[str, int], writers: Sequence[Writer], removed: i
         reason="; ".join(parts) or say("record_lost.calm"),
         keep_s=LOST_KEEP_S,
     )
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
 
 
 def told(known: Mapping[str, int], writers: Sequence[Writer], *, is_complete: bool) -> dict[str, int]:

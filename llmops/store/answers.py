@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from llmops.store.contract import Bucket, Percentiles
+from llmops.store.contract import Bucket, Percentiles, Usage
 
 LONGEST_S = 3600.0
 """No request runs longer; who asks which ones ran at a moment need not look further than this behind it."""
@@ -43,3 +43,12 @@ def filled(found: Mapping[int, Bucket], since: float, step_s: float, count: int)
         or Bucket(start=since + index * step_s, requests=0, failed=0, output_tokens=0, max_duration_s=None)
         for index in range(count)
     ]
+
+
+def most_used(sums: Iterable[tuple[str | None, Sequence[int]]], limit: int) -> list[Usage]:
+    """Most requests first. A sum: requests, failed, tokens read, tokens written."""
+    used = [
+        Usage(key=key, requests=requests, failed=failed, input_tokens=read, output_tokens=written)
+        for key, (requests, failed, read, written) in sums
+    ]
+    return sorted(used, key=lambda one: (-one.requests, one.key is None, one.key or ""))[: max(0, limit)]

@@ -81,6 +81,28 @@ def kept_as(dataset: str) -> Kept:
     return _KEPT.get(dataset, "alerts")
 
 
+class Written(dict[str, Any]):
+    """A document as a line of a journal has it: what is known of the line is not worked out twice."""
+
+    __slots__ = ("at", "event_id", "text")
+
+    event_id: str
+    at: float
+    text: str
+
+
+def written(text: str) -> Written | None:
+    """The document of a journal's line; None for what is no event. Raises ValueError or RecursionError for no JSON."""
+    document = json.loads(text)
+    known = identity(document)
+    if known is None:
+        return None
+    made = Written(document)
+    made.event_id, made.at = known
+    made.text = text
+    return made
+
+
 def identity(document: Any) -> tuple[str, float] | None:
     """`event.id` and `@timestamp` in Unix seconds; None for what is no event."""
     if not isinstance(document, dict):
@@ -96,11 +118,11 @@ def identity(document: Any) -> tuple[str, float] | None:
 
 def columns_of(document: Document) -> Columns | None:
     """The columns of a document; None for what is no event."""
-    known = identity(document)
+    known = (document.event_id, document.at) if isinstance(document, Written) else identity(document)
     if known is None:
         return None
     dataset = _text(document.get("event.dataset")) or "unknown"
-    body = json.dumps(document, separators=(",", ":"))
+    body = document.text if isinstance(document, Written) else json.dumps(document, separators=(",", ":"))
     if dataset != REQUEST:
         return Columns(*known, dataset, body=body)
     get = document.get
@@ -171,20 +193,17 @@ def _first(value: Any) -> str | None:
 
 
 def _real(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    if type(value) is not float:
+        if type(value) is not int:
+            return None
+        try:
+            value = float(value)
+        except OverflowError:
+            return None
+    return value if math.isfinite(value) else None
 
 
 def _whole(value: Any) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
+    if type(value) is float and math.isfinite(value):
         value = int(value)
-    return value if -_INT64 <= value < _INT64 else None
+    return value if type(value) is int and -_INT64 <= value < _INT64 else None

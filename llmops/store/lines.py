@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 from llmops.events import Document
-from llmops.store.columns import identity
+from llmops.store.columns import Written, written
 
 _BEGIN = b'{"@timestamp":'
 """Every line of a journal begins so, and no text inside one can: its quotes would have backslashes before them."""
@@ -39,18 +39,17 @@ def read_lines(chunk: bytes) -> Lines:
             read.events.append(event)
         else:
             read.bad.append(at)
-            read.events.extend(json.loads(part) for part in salvage(line))
+            read.events.extend(event for part in salvage(line) if (event := event_of(part)) is not None)
         at += len(line) + 1
     return read
 
 
-def event_of(line: bytes) -> Document | None:
+def event_of(line: bytes) -> Written | None:
     """The event that is this line; None when it is none."""
     try:
-        document = json.loads(line.decode())
+        return written(line.decode())
     except (ValueError, RecursionError):
         return None
-    return document if identity(document) else None
 
 
 def salvage(line: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store.answers import LONGEST_S, filled, hour_of, percentiles, steps
+from llmops.store.answers import LONGEST_S, filled, hour_of, most_used, percentiles, steps
 from llmops.store.columns import MEASURES, REQUEST, ROW_COLUMNS, Columns, columns_of, kept_as, request_row
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
@@ -127,18 +127,17 @@ class MemoryStore:
         rows: dict[str | None, list[Columns]] = collections.defaultdict(list)
         for row in self._of(REQUEST, since, until):
             if not row.synthetic:
-                rows[getattr(row, by)].append(row)
-        used = [
-            Usage(
-                key=key,
-                requests=len(theirs),
-                failed=sum(row.failed for row in theirs),
-                input_tokens=sum(row.input_tokens or 0 for row in theirs),
-                output_tokens=sum(row.output_tokens or 0 for row in theirs),
+                rows[getattr(row, by) or None].append(row)
+        sums = {
+            key: (
+                len(theirs),
+                sum(row.failed for row in theirs),
+                sum(row.input_tokens or 0 for row in theirs),
+                sum(row.output_tokens or 0 for row in theirs),
             )
             for key, theirs in rows.items()
-        ]
-        return sorted(used, key=lambda one: (-one.requests, one.key is None, one.key or ""))[: max(0, limit)]
+        }
+        return most_used(sums.items(), limit)
 
     def samples(self, since: float, until: float) -> list[Document]:
         ordered = sorted(self._of(SampleEvent.dataset, since, until), key=lambda row: row.at)

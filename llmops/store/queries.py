@@ -36,9 +36,33 @@ ORDER BY at DESC, seq DESC LIMIT :limit"""
 def usage(column: str) -> str:
     """What each value of this column had."""
     return f"""
-SELECT {column}, count(*), sum(failed), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
-{_REQUESTS} AND {_SPAN} AND synthetic = 0 GROUP BY {column}"""
+SELECT nullif({column}, ''), count(*), sum(failed), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0)
+{_REQUESTS} AND {_SPAN} AND synthetic = 0 GROUP BY 1"""
 
+
+def sketches_of(column: str) -> str:
+    """The histograms of one measure."""
+    return f"SELECT {column} {_ROLLED} AND {column} IS NOT NULL"
+
+
+def rolled_usage(column: str) -> str:
+    """What each value of this column had, from the sums of hours."""
+    return f"""
+SELECT nullif({column}, ''), sum(requests), sum(failed), sum(input_tokens), sum(output_tokens) {_USED}
+AND synthetic = 0 GROUP BY 1"""
+
+
+_USED = "FROM usage WHERE start >= :since AND start < :until"
+_ROLLED = "FROM rollup WHERE step_s = :rollup_s AND start >= :since AND start < :until"
+ROLLED_COUNTS = f"""
+SELECT coalesce(sum(eligible), 0), coalesce(sum(eligible_failed), 0), coalesce(sum(slow), 0),
+  coalesce(sum(slow_s <> :slow_s AND eligible > 0), 0) {_ROLLED}"""
+JUDGED = f"SELECT slow, CASE WHEN slow_s <> :slow_s THEN judged_s END {_ROLLED} AND eligible > 0"
+ROLLED_OUTCOMES = f"SELECT became, sum(requests) {_USED} AND synthetic <= :synthetic GROUP BY became"
+ROLLED_REQUESTS = f"SELECT coalesce(sum(requests), 0) {_ROLLED}"
+ROLLED_SERIES = f"""
+SELECT CAST((start - :origin) / :width_s AS INTEGER), sum(requests), sum(failed), sum(output_tokens), max(longest_s)
+{_ROLLED} GROUP BY 1"""
 
 ALIVE = f"""
 SELECT {ROW_COLUMNS} {_REQUESTS} AND at >= :since AND at < :until + :longest_s
@@ -60,7 +84,7 @@ SELECT request_id {_ELIGIBLE} AND failed <= :failed AND duration_s > :slow_s
 ORDER BY duration_s DESC, at DESC, seq DESC LIMIT :limit"""
 
 SERIES = f"""
-SELECT CAST((at - :since) / :step_s AS INTEGER) AS step, count(*), sum(outcome = 'failure'),
+SELECT CAST((at - :origin) / :width_s AS INTEGER) AS step, count(*), sum(outcome = 'failure'),
   coalesce(sum(output_tokens), 0), max(duration_s)
 FROM event INDEXED BY event_time
 WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic = 0 GROUP BY step"""  # noqa: S608
@@ -84,4 +108,18 @@ LOAD_PRUNED = "SELECT kept, until FROM pruned"
 DELETE_ROWS = """
 DELETE FROM event WHERE seq IN (
   SELECT seq FROM event INDEXED BY event_time WHERE dataset = :dataset AND at < :until ORDER BY at LIMIT :limit)"""
-DATASETS = "SELECT DISTINCT dataset FROM event"
+DATASETS = """
+WITH RECURSIVE known(dataset) AS (
+  SELECT min(dataset) FROM event
+  UNION ALL SELECT (SELECT min(dataset) FROM event WHERE dataset > known.dataset) FROM known WHERE dataset IS NOT NULL)
+SELECT dataset FROM known WHERE dataset IS NOT NULL"""
+"""From one to the next along the index: a SELECT DISTINCT would read all of it."""
+DELETE_ROLLUPS = """
+DELETE FROM rollup WHERE step_s = :rollup_s AND start IN (
+  SELECT start FROM rollup WHERE step_s = :rollup_s AND start < :until ORDER BY start LIMIT :limit)"""
+DELETE_USAGE = """
+DELETE FROM usage WHERE start IN (SELECT start FROM usage WHERE start < :until ORDER BY start LIMIT :limit)"""
+LOAD_THRESHOLD = "SELECT slow_s FROM threshold"
+SAVE_THRESHOLD = "UPDATE threshold SET slow_s = :slow_s"
+LAST_ROW = "SELECT coalesce(max(seq), 0) FROM event"
+NEW_IDS = "SELECT event_id FROM event WHERE seq > :after"

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store import queries
-from llmops.store.answers import LONGEST_S, filled, hour_of, percentiles, steps
-from llmops.store.columns import MEASURES, columns_of, kept_as, request_row
+from llmops.store import answering, queries, writing
+from llmops.store.answering import Ask
+from llmops.store.answers import LONGEST_S
+from llmops.store.columns import columns_of, request_row
 from llmops.store.conditions import Condition
 from llmops.store.contract import (
     Bucket,
@@ -29,53 +30,54 @@ from llmops.store.contract import (
     RequestRow,
     Usage,
 )
-from llmops.store.schema import INSERT, is_damage, open_reader, open_writer
+from llmops.store.opening import is_damage, open_reader, open_writer
 from llmops.store.where import to_sql
 
 _LAST_CHARACTER = "\U0010ffff"
 
 
-def open_store(path: Path, read_only: bool = False) -> SqliteStore:
-    """The store at `path`. A writer creates or rebuilds it; a reader raises StoreUnreadable when it can't read it."""
-    return SqliteStore(path, read_only=read_only)
+def open_store(path: Path, read_only: bool = False, *, slow_s: float | None = None) -> SqliteStore:
+    """The store at `path`. A writer creates or rebuilds it; a reader raises StoreUnreadable when it can't read it.
+
+    `slow_s`: the threshold whose count is kept for every minute, so that months of it are told at once; None leaves it.
+    """
+    return SqliteStore(path, read_only=read_only, slow_s=slow_s)
 
 
 class SqliteStore:
     """May be asked from any thread, one question at a time. See `Store` for what the questions mean."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, slow_s: float | None = None) -> None:
         self.path = path
         self._read_only = read_only
+        self._slow_s = slow_s
         self._lock = threading.RLock()
         self._connection = open_reader(path) if read_only else open_writer(path)
         self._inode = path.stat().st_ino
+        if not read_only:
+            with self._transaction() as connection:
+                writing.set_threshold(connection, slow_s)
 
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
-        found = [columns for columns in map(columns_of, documents) if columns is not None]
-        marks = [{"first_event_id": mark.first_event_id, "offset": mark.offset} for mark in checkpoints]
+        rows = [columns for columns in map(columns_of, documents) if columns is not None]
         with self._transaction() as connection:
-            pruned = dict(connection.execute(queries.LOAD_PRUNED))
-            rows = [row for row in found if row.at >= pruned.get(kept_as(row.dataset), -math.inf)]
-            before = connection.total_changes
-            connection.executemany(INSERT, rows)
-            new = connection.total_changes - before
-            connection.executemany(queries.SAVE_CHECKPOINT, marks)
-        return new
+            return writing.record(connection, rows, checkpoints)
 
     def checkpoint(self, first_event_id: str) -> int:
         found = self._ask(queries.LOAD_CHECKPOINT, {"first_event_id": first_event_id})
         return int(found[0][0]) if found else 0
 
     def counts(self, since: float, until: float, *, slow_s: float) -> Counts:
-        total, failed, slow = self._ask(queries.COUNTS, {"since": since, "until": until, "slow_s": slow_s})[0]
-        return Counts(total=total, failed=failed, slow=slow)
+        with self._asking() as ask:
+            return answering.counts(ask, since, until, slow_s)
 
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
-        return dict(self._ask(queries.OUTCOMES, {"since": since, "until": until, "synthetic": int(synthetic)}))
+        with self._asking() as ask:
+            return answering.outcomes(ask, since, until, synthetic)
 
     def percentiles(self, measure: Measure, since: float, until: float, *, how: How | None = None) -> Percentiles:
-        question = queries.values_of(MEASURES[measure])
-        return percentiles(row[0] for row in self._ask(question, {"since": since, "until": until}))
+        with self._asking() as ask:
+            return answering.latencies(ask, measure, since, until, how)
 
     def requests(
         self, *, limit: int, before: float | None = None, synthetic: bool = True, where: Condition | None = None
@@ -108,27 +110,12 @@ class SqliteStore:
         return [row[0] for row in (*failed, *slow)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
-        count = steps(since, until, step_s)
-        rows = self._ask(queries.SERIES, {"since": since, "until": until, "step_s": step_s})
-        found = {
-            step: Bucket(
-                start=since + step * step_s,
-                requests=requests,
-                failed=failed,
-                output_tokens=tokens,
-                max_duration_s=longest,
-            )
-            for step, requests, failed, tokens, longest in rows
-        }
-        return filled(found, since, step_s, count)
+        with self._asking() as ask:
+            return answering.series(ask, since, until, step_s)
 
     def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
-        rows = self._ask(queries.usage(by), {"since": since, "until": until})
-        used = [
-            Usage(key=key, requests=requests, failed=failed, input_tokens=read, output_tokens=written)
-            for key, requests, failed, read, written in rows
-        ]
-        return sorted(used, key=lambda one: (-one.requests, one.key is None, one.key or ""))[: max(0, limit)]
+        with self._asking() as ask:
+            return answering.usage(ask, since, until, by, limit)
 
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(queries.OF_SPAN, {"dataset": SampleEvent.dataset, "since": since, "until": until})
@@ -142,16 +129,9 @@ class SqliteStore:
     def totals(self) -> dict[str, int]:
         return dict(self._ask(queries.TOTALS, {}))
 
-    def prune(self, before: Mapping[Kept, float], *, limit: int = 2000) -> int:
+    def prune(self, before: Mapping[Kept, float], *, limit: int = 500) -> int:
         with self._transaction() as connection:
-            for kept, moment in before.items():
-                connection.execute(queries.SAVE_PRUNED, {"kept": kept, "until": hour_of(moment)})
-            pruned = dict(connection.execute(queries.LOAD_PRUNED))
-            gone = 0
-            for (dataset,) in connection.execute(queries.DATASETS).fetchall():
-                values = {"dataset": dataset, "until": pruned.get(kept_as(dataset), -math.inf), "limit": limit - gone}
-                gone += connection.execute(queries.DELETE_ROWS, values).rowcount
-        return gone
+            return writing.prune(connection, before, limit)
 
     def load_state(self, key: str) -> Any:
         found = self._ask(queries.LOAD_STATE, {"key": key})
@@ -172,16 +152,29 @@ class SqliteStore:
             self._connection.close()
 
     def _ask(self, question: str, values: Mapping[str, Any]) -> list[Any]:
-        with self._lock:
-            self._follow_rebuild()
-            try:
-                return self._connection.execute(question, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                self._rebuild_if_damaged(error)
-                raise
+        with self._asking() as ask:
+            return ask(question, values)
 
     def _documents(self, question: str, values: Mapping[str, Any]) -> list[Document]:
         return [json.loads(row[0]) for row in self._ask(question, values)]
+
+    @contextmanager
+    def _asking(self) -> Iterator[Ask]:
+        """Queries that all see the same moment: a reader's within one transaction, the writer's within its lock."""
+        with self._lock:
+            self._follow_rebuild()
+            connection = self._connection
+            try:
+                if self._read_only:
+                    connection.execute("BEGIN")
+                try:
+                    yield lambda question, values: connection.execute(question, values).fetchall()
+                finally:
+                    if self._read_only and connection.in_transaction:
+                        connection.execute("COMMIT")
+            except sqlite3.DatabaseError as error:
+                self._rebuild_if_damaged(error)
+                raise
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -206,6 +199,8 @@ class SqliteStore:
         if is_damage(error) and not self._read_only:
             self._connection.close()
             self._connection = open_writer(self.path, f"is damaged ({error})")
+            with self._transaction() as connection:
+                writing.set_threshold(connection, self._slow_s)
 
     def _follow_rebuild(self) -> None:
         """A reader whose file the writer has replaced looks at the new one."""

@@ -215,3 +215,41 @@ def test_what_is_lost_counts_the_bus_and_what_its_sinks_gave_up() -> None:
     bus.close()
     bus.emit(_request(0))
     assert (bus.dropped, bus.lost) == (1, 4)
+
+
+def test_a_busy_bus_ticks_too() -> None:
+    ticking = _Ticking()
+    bus = _bus(ticking)
+    began = time.monotonic()
+    while not ticking.ticks:
+        bus.emit(_request(1))
+        time.sleep(0.1)
+        assert time.monotonic() - began < 5.0
+    assert bus.close()
+
+
+class _Stuck(_Shelf):
+    waiting = 7
+    trouble = "No space left on device"
+
+
+def test_it_says_what_waits_and_why() -> None:
+    bus = _bus(_Shelf(), _Stuck())
+    assert (bus.waiting, bus.trouble) == (7, "No space left on device")
+    bus.close()
+
+
+def test_a_sink_that_does_not_come_back_is_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmops.events.bus._STUCK_S", 0.05)
+    shelf = _Shelf()
+    shelf.gate.clear()
+    bus = _bus(shelf)
+    assert bus.trouble is None
+    bus.emit(_request(1))
+    _until(lambda: bus.trouble)
+    assert bus.trouble == "writing has not come back for 0 s"
+    bus.emit(_request(2))
+    assert bus.waiting == 1
+    shelf.gate.set()
+    _until(lambda: not bus.trouble)
+    assert bus.close()

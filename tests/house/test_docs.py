@@ -35,7 +35,7 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("rule", ["serve_down", "vram", "slo"])
+@pytest.mark.parametrize("rule", ["serve_down", "vram", "journal_full", "record_lost", "slo"])
 def test_every_rule_has_a_runbook(rule: str) -> None:
     assert (ROOT / "docs" / "runbooks" / f"{rule}.md").exists()
 

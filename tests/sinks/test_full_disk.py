@@ -2,15 +2,22 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
+import json
 import os
 import resource
-from collections.abc import Iterator
+import subprocess
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llmops.events import RequestEvent
+from llmops.sinks import open_bus
+from tests.sinks.crashing_disk import CrashingDisk
 from tests.sinks.disks import Clock, Disk, journal_in, numbers_in
 
 
@@ -112,3 +119,86 @@ def test_however_the_disk_comes_and_goes_lines_stay_whole_and_in_order(
     disk.room_bytes = 10_000
     journal.close()
     assert numbers_in(folder) == list(range(len(room)))
+
+
+def test_what_cannot_be_forced_to_disk_is_taken_back_and_written_again(tmp_path: Path) -> None:
+    disk, clock = CrashingDisk(), Clock()
+    journal = journal_in(tmp_path, write=disk.write, sync=disk.sync, clock=clock, fsync="always")
+    journal.append({"event.id": "0", "n": 0})
+    disk.sync_fails = True
+    journal.write([{"event.id": "1", "n": 1}, {"event.id": "2", "n": 2}])
+    assert (numbers_in(tmp_path), journal.waiting, journal.trouble) == ([0], 2, "Input/output error")
+    disk.sync_fails, clock.now = False, 1.0
+    journal.tick()
+    assert (numbers_in(tmp_path), journal.waiting, journal.trouble) == ([0, 1, 2], 0, None)
+    assert disk.acknowledged == {"0", "1", "2"}
+    journal.close()
+
+
+def test_a_flood_is_forced_to_disk_before_its_interval_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmops.sinks.journal._UNSYNCED_BYTES", 100)
+    disk = CrashingDisk()
+    journal = journal_in(tmp_path, write=disk.write, sync=disk.sync, clock=Clock(), fsync="interval")
+    journal.write([{"event.id": str(number), "n": number} for number in range(10)])
+    assert len(disk.acknowledged) >= 5
+    journal.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 KiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if not remounted(folder, "size=64k"):
+        pytest.skip("only root can mount the small disk of this test")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def remounted(folder: Path, options: str) -> bool:
+    again = "remount," if folder.is_mount() else ""
+    mount = ["mount", "-t", "tmpfs", "-o", again + options, "llmops-test", str(folder)]
+    return subprocess.run(mount, capture_output=True, check=False).returncode == 0
+
+
+def test_a_small_disk_fills_and_the_bus_never_waits_for_it(small_disk: Path) -> None:
+    bus = open_bus(
+        service_name="s", instance_id="i", journal_directory=small_disk, log_level="ERROR", stream=io.StringIO()
+    )
+    slowest_s = 0.0
+    for number in range(300):
+        began = time.perf_counter()
+        bus.emit(RequestEvent(at=1.0, request_id=f"r{number}"))
+        slowest_s = max(slowest_s, time.perf_counter() - began)
+        time.sleep(0.001)
+    until(lambda: bus.trouble == "No space left on device")
+    assert slowest_s < 0.1
+    assert 0 < bus.waiting < 300
+    assert all(path.read_bytes().endswith(b"}\n") for path in small_disk.iterdir())
+    assert remounted(small_disk, "size=4m")
+    until(lambda: bus.trouble is None and bus.waiting == 0)
+    assert bus.close()
+    assert bus.lost == 0
+    (path,) = small_disk.iterdir()
+    written = [json.loads(line)["http.request.id"] for line in path.read_text().splitlines()]
+    assert written == [f"r{number}" for number in range(300)]
+
+
+def test_a_read_only_disk_is_waited_for(small_disk: Path) -> None:
+    assert remounted(small_disk, "ro")
+    clock = Clock()
+    journal = journal_in(small_disk / "journal", clock=clock)
+    journal.write([{"n": number} for number in range(3)])
+    assert (journal.waiting, journal.trouble) == (3, "Read-only file system")
+    assert remounted(small_disk, "rw")
+    clock.now = 1.0
+    journal.tick()
+    journal.close()
+    assert numbers_in(small_disk / "journal") == [0, 1, 2]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -162,3 +162,48 @@ def test_a_killed_writer_leaves_only_whole_lines(tmp_path: Path) -> None:
     numbers = numbers_in(tmp_path)
     assert len(numbers) > 1000
     assert numbers == list(range(len(numbers)))
+
+
+def test_an_old_file_is_set_aside_by_the_next_line_and_in_quiet_times_by_the_clock(tmp_path: Path) -> None:
+    clock = Clock()
+    journal = journal_in(tmp_path, segment_age_s=60.0, clock=clock)
+    journal.append({"n": 0})
+    clock.now = 59.0
+    journal.append({"n": 1})
+    clock.now = 61.0
+    journal.append({"n": 2})
+    clock.now = 120.0
+    journal.tick()
+    assert journal.path.exists(), "a file's age counts from its first line"
+    clock.now = 121.0
+    journal.tick()
+    journal.tick()
+    assert [path.suffixes[0] for path in sorted(tmp_path.iterdir())] == [".0001", ".0002"]
+    journal.append({"n": 3})
+    journal.close()
+    assert numbers_in(tmp_path) == [0, 1, 2, 3]
+
+
+def test_a_number_is_never_given_again_when_old_files_are_removed(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path, segment_bytes=10)
+    journal.write([{"n": number} for number in range(3)])
+    for path in tmp_path.glob("*.0*.jsonl"):
+        path.unlink()
+    journal.write([{"n": 3}])
+    journal.close()
+    assert [path.suffixes[0] for path in sorted(tmp_path.iterdir())] == [".0003", ".jsonl"]
+    assert numbers_in(tmp_path) == [2, 3]
+
+
+def test_a_file_that_cannot_be_renamed_goes_on_being_written_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal = journal_in(tmp_path, segment_bytes=10)
+    for number in range(1, 9):
+        journal.path.with_suffix(f".{number:04d}.jsonl").mkdir()
+        (journal.path.with_suffix(f".{number:04d}.jsonl") / "in the way").touch()
+    journal._segment._next_aside = lambda: journal.path.with_suffix(".0001.jsonl")  # type: ignore[method-assign]
+    journal.write([{"n": number} for number in range(3)])
+    journal.close()
+    assert journal.path.read_bytes().count(b"\n") == 3
+    assert caplog.text.count("cannot be rotated") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 
 from llmops.store import Checkpoint, StoreUnreadable, open_store
 from llmops.store.columns import Columns
-from llmops.store.schema import VERSION
 from tests.store.events import request
 
 NOW = 1_700_000_000.0
@@ -53,30 +51,6 @@ def test_what_was_recorded_survives_a_restart(tmp_path: Path) -> None:
     first.close()
     again = open_store(tmp_path / "s")
     assert (again.checkpoint("f"), again.load_state("k")) == (7, [1])
-    again.close()
-
-
-@pytest.mark.parametrize("version", [VERSION - 1, VERSION + 1])
-def test_a_file_of_another_version_is_set_aside_with_one_sentence(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, version: int
-) -> None:
-    path = tmp_path / "s"
-    first = open_store(path)
-    first.record([request(NOW)], [Checkpoint("f", 7)])
-    first.close()
-    connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {version}")
-    connection.close()
-    with pytest.raises(StoreUnreadable, match="layout"):
-        open_store(path, read_only=True)
-    with caplog.at_level(logging.WARNING):
-        again = open_store(path)
-    assert [record.message for record in caplog.records] == [
-        f"{path} has layout {version} and this program reads layout {VERSION}: it is kept as s.old and rebuilt from "
-        "the journal."
-    ]
-    assert (again.totals(), again.checkpoint("f")) == ({}, 0)
-    assert (tmp_path / "s.old").exists()
     again.close()
 
 
@@ -142,7 +116,7 @@ def test_questions_over_a_window_are_answered_from_an_index_alone(tmp_path: Path
 
     store = open_store(tmp_path / "s")
     connection = sqlite3.connect(tmp_path / "s")
-    values = {"since": 0, "until": 1, "slow_s": 1, "step_s": 1, "synthetic": 0}
+    values = {"since": 0, "until": 1, "slow_s": 1, "origin": 0, "width_s": 1, "synthetic": 0}
     text = queries.values_of("ttft_s") if question == "MEASURE" else getattr(queries, question)
     plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
     assert f"USING COVERING INDEX {index} (" in plan[0][3]
