@@ -3,6 +3,7 @@
 # What is there and holds for another 30 days stays. OWNERS: "uid:folder ..." that are to belong to the users who write there.
 set -euo pipefail
 folder=$1
+command -v openssl >/dev/null || { echo 'certificates: there is no openssl here' >&2; exit 1; }
 days_left=2592000 # seconds
 mkdir -p "$folder"
 cd "$folder"

@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from llmops.elastic.errors import ElasticProblem
+
 FOLDER = Path(__file__).parents[2] / "dashboards"
 TIMEOUT_S = 30.0
 _TOLD_CHARACTERS = 300
@@ -22,14 +24,11 @@ Login: TypeAlias = tuple[str, str] | str
 """User and password, or an encoded API key."""
 
 
-class KibanaProblem(Exception):
+class KibanaProblem(ElasticProblem):
     """Kibana can't be used; `str(error)` is the sentence. `passing`: it may go away by itself, so wait."""
 
-    slug = "kibana"
-
     def __init__(self, sentence: str, *, passing: bool = False) -> None:
-        super().__init__(sentence)
-        self.passing = passing
+        super().__init__("kibana", sentence, passing=passing)
 
 
 def boards(folder: Path = FOLDER) -> Mapping[str, Board]:
@@ -48,11 +47,21 @@ def import_all(url: str, login: Login, *, ca_certs: Path | None = None, folder: 
         raise KibanaProblem(f"There are no dashboards in {folder}: they come with the repository, so run from a clone.")
     auth = httpx.BasicAuth(*login) if isinstance(login, tuple) else None
     headers = {"kbn-xsrf": "true"} | ({} if isinstance(login, tuple) else {"Authorization": f"ApiKey {login}"})
-    trusted: ssl.SSLContext | bool = True if ca_certs is None else ssl.create_default_context(cafile=ca_certs)
-    with httpx.Client(auth=auth, headers=headers, verify=trusted, timeout=TIMEOUT_S, trust_env=False) as http:
+    with httpx.Client(
+        auth=auth, headers=headers, verify=_trusted(ca_certs), timeout=TIMEOUT_S, trust_env=False
+    ) as http:
         for board_id, body in wanted.items():
             _put(http, url.rstrip("/"), board_id, body)
     return list(wanted)
+
+
+def _trusted(ca_certs: Path | None) -> ssl.SSLContext | bool:
+    if ca_certs is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_certs)
+    except OSError as error:  # ssl.SSLError is one
+        raise KibanaProblem(f"{ca_certs} can't be read as the certificate of an authority.") from error
 
 
 def _put(http: httpx.Client, url: str, board_id: str, body: Board) -> None:

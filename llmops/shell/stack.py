@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from llmops.elastic.streams import STREAMS
 from llmops.elastic.templates import template_of
 from llmops.settings import Settings
 
+_AUTHORITY = "/usr/share/elasticsearch/config/certificates/ca.crt"
 _KIBANA_STARTS_S = 300.0
 _PAUSE_S = 3.0
 
@@ -30,18 +32,17 @@ def up(settings: Settings) -> int:
     try:
         compose = find(Path.cwd())
         compose.check()
-        known = environment.read(compose.environment)
-        if not known:
-            _warn(state)
         added = environment.complete(compose.environment, _given(state))
         if added:
             _say(f"Wrote {', '.join(added)} to {compose.environment}, for your eyes only: it opens the data.")
-        _lay_out(state)
+        _lay_out(state, settings.elastic.keep_days)
+        if not any(part.state == "running" for part in compose.parts()):
+            _warn(state, environment.read(compose.environment))
         if code := compose.run("up", "--detach", "--remove-orphans"):
             _say("Not everything started: `llmops elk status` says what, `docker compose logs PART` says why.")
             return code
         authority = state / "elk" / "ca.crt"
-        if code := compose.run("cp", "elasticsearch:/certificates/ca.crt", str(authority)):
+        if code := compose.run("cp", f"elasticsearch:{_AUTHORITY}", str(authority)):
             return code
     except (ComposeProblem, OSError) as error:
         return _complain(error)
@@ -67,10 +68,7 @@ def status(*, as_json: bool) -> int:
     except ComposeProblem as error:
         return _complain(error)
     if as_json:
-        rows = [
-            {"service": part.service, "state": part.state, "health": part.health, "well": part.is_well}
-            for part in parts
-        ]
+        rows = [dataclasses.asdict(part) | {"is_well": part.is_well} for part in parts]
         print(json.dumps(rows, indent=2))
     elif not parts:
         _say("Nothing of the stack is here: `llmops elk up` starts it.")
@@ -95,13 +93,13 @@ def _given(state: Path) -> dict[str, str]:
     return {"COMPOSE_PROJECT_NAME": "llmops-elk", "LLMOPS_UID": str(os.getuid()), "LLMOPS_STATE": str(state)}
 
 
-def _lay_out(state: Path) -> None:
+def _lay_out(state: Path, keep_days: Mapping[str, int]) -> None:
     """The folders that containers see: docker would make missing ones itself, and they would be root's."""
     templates = state / "elk" / "templates"
     for folder in (state / "journal", templates):
         folder.mkdir(parents=True, exist_ok=True)
     for stream in STREAMS:
-        body = json.dumps(template_of(stream), indent=2)
+        body = json.dumps(template_of(stream, keep_days.get(stream.dataset)), indent=2)
         (templates / f"{stream.template}.json").write_text(body, encoding="utf-8")
 
 
@@ -126,9 +124,19 @@ def _table(parts: list[Part]) -> Table:
     return table
 
 
-def _warn(state: Path) -> None:
-    for sentence in preflight.warnings(state):
+def _warn(state: Path, known: Mapping[str, str]) -> None:
+    ports = {preflight.NGINX_PORT: "nginx"}
+    ports[_port(known, "ELASTICSEARCH_PORT", preflight.ELASTICSEARCH_PORT)] = "Elasticsearch"
+    ports[_port(known, "KIBANA_PORT", preflight.KIBANA_PORT)] = "Kibana"
+    for sentence in preflight.warnings(state, ports):
         _say(f"Warning: {sentence}")
+
+
+def _port(known: Mapping[str, str], name: str, default: int) -> int:
+    value = known.get(name) or str(default)
+    if not value.isascii() or not value.isdigit() or not 0 < int(value) < 65536:
+        raise ComposeProblem(f"{name} in .env is {value!r}: it must be a number from 1 to 65535.")
+    return int(value)
 
 
 def _say(sentence: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import os
+import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +18,7 @@ import httpx
 import pytest
 
 from llmops.keyfile import KeyFile
-from tests.elk.proxy import Proxy, needs_nginx, proxy_before
+from tests.elk.proxy import CONFIGURATION, Proxy, needs_nginx, proxy_before
 from tests.route.processes import Box, until
 
 pytestmark = needs_nginx
@@ -173,3 +176,23 @@ def has_event(box: Box, request_id: str) -> bool:
 def seconds(timestamp: str) -> float:
     assert timestamp[19] == "." and timestamp[23] in "+-", "RFC 3339 with milliseconds and an offset"
     return datetime.fromisoformat(timestamp).timestamp()
+
+
+def test_the_log_is_rotated_by_rename_and_no_line_is_lost(box: Box, proxy: Proxy) -> None:
+    script = CONFIGURATION.parent / "rotate-access-log.sh"
+    old = proxy.directory / "access-20200101T000000Z.jsonl"
+    old.touch()
+    os.utime(old, (0, 0))
+    environment = {"LOGS": str(proxy.directory), "PID": str(proxy.directory / "nginx.pid"), "EVERY_S": "1"}
+    rotating = subprocess.Popen([str(script)], env={**os.environ, **environment}, start_new_session=True)
+    rotating.wait(5)  # it goes on in the background, in a process group of this id
+    try:
+        asked = [f"rotated-{number}" for number in range(40)]
+        for request_id in asked:
+            httpx.get(f"{proxy.url}/v1/models", headers={"X-Request-ID": request_id})
+            time.sleep(0.06)
+        until(lambda: {line["http.request.id"] for line in proxy.lines()} >= set(asked), 5.0)
+    finally:
+        os.killpg(rotating.pid, signal.SIGKILL)
+    assert len(list(proxy.directory.glob("access-*.jsonl"))) >= 2
+    assert not old.exists()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 SECRETS = ("ELASTIC_PASSWORD", "KIBANA_PASSWORD", "KIBANA_ENCRYPTION_KEY")
+_PLAIN = re.compile(r"[\w./@+-]*", re.ASCII)
 _SECRET_BYTES = 24
 """192 bits; as hex it needs no quoting anywhere, and is longer than the 32 characters that Kibana asks of its key."""
 
@@ -42,9 +44,14 @@ def complete(path: Path, given: Mapping[str, str], new: Callable[[], str] = new_
     )
     if text and not text.endswith("\n"):
         text += "\n"
-    text += "".join(f"{name}={value}\n" for name, value in missing.items())
+    text += "".join(f"{name}={_quoted(value)}\n" for name, value in missing.items())
     _replace(path, text)
     return list(missing)
+
+
+def _quoted(value: str) -> str:
+    """As it stands where compose reads it so; else in single quotes, in which nothing has a meaning."""
+    return value if _PLAIN.fullmatch(value) or "'" in value else f"'{value}'"
 
 
 def _replace(path: Path, text: str) -> None:

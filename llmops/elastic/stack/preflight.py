@@ -13,11 +13,12 @@ FULL = 0.85
 """Share of the disk at which Elasticsearch places no more shards (cluster.routing.allocation.disk.watermark.low)."""
 MEMORY_BYTES = 5 << 30
 """Sum of the memory limits in docker-compose.elk.yml, rounded up."""
-PORTS: Mapping[int, str] = {9200: "Elasticsearch", 5601: "Kibana", 8080: "nginx"}
+ELASTICSEARCH_PORT, KIBANA_PORT, NGINX_PORT = 9200, 5601, 8080
+"""Published by docker-compose.elk.yml; the first two change with ELASTICSEARCH_PORT and KIBANA_PORT in .env."""
 
 
-def warnings(data: Path, *, proc: Path = Path("/proc"), ports: Mapping[int, str] = PORTS) -> Iterator[str]:
-    """One sentence for each thing. data: a folder on the disk where the volumes will be."""
+def warnings(data: Path, ports: Mapping[int, str], *, proc: Path = Path("/proc")) -> Iterator[str]:
+    """One sentence for each thing. data: a folder on the disk of the volumes; ports: who wants which."""
     yield from _map_count(proc / "sys" / "vm" / "max_map_count")
     yield from _memory(proc / "meminfo")
     yield from _disk(data)
