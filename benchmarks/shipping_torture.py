@@ -25,13 +25,16 @@ import httpx
 
 from benchmarks.record import Elastic, event, origin
 from llmops.elastic.check import occurrences
+from llmops.elastic.checkpoints import read_checkpoints
 from llmops.elastic.report import FILE, read_report
+from llmops.elastic.shipper import CHECKPOINT_FILE
 from llmops.elastic.streams import REQUESTS, SAMPLES
 from llmops.sinks import JournalFile
+from llmops.store import journal_bytes
 from tests.elastic.proxy import FaultProxy, fault_proxy
 
 _SEGMENT_BYTES = 8 << 20
-_PER_S = 2500
+_PER_S = 1200
 _REFUSED_S = 10.0
 _NAMESPACE = "torture"
 _PATIENCE_S = 240.0
@@ -146,9 +149,11 @@ def _write(
 def _wait_until_shipped(state: Path, began: float) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while time.monotonic() < deadline:
-        report = read_report(state / "ship" / FILE)
-        if report is not None and report.state == "up to date" and report.behind_bytes == 0:
-            print(f"{time.monotonic() - began:6.1f} s: shipped; since its start {report.sentence()}", flush=True)
+        shipped = sum(read_checkpoints(state / "ship" / CHECKPOINT_FILE).values())
+        if shipped == journal_bytes(state / "journal"):
+            report = read_report(state / "ship" / FILE)
+            words = report.sentence() if report else "no report"
+            print(f"{time.monotonic() - began:6.1f} s: all shipped; since its start, {words}", flush=True)
             return
         time.sleep(0.5)
     print("gave up waiting for the shipper")
