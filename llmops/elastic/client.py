@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import re
 import ssl
 import urllib.parse
 from collections.abc import Iterator
@@ -143,11 +144,15 @@ def reason_of(error: ApiError) -> str:
 def _version(client: Elasticsearch) -> str:
     """Which one it is, asked in the words that every version understands."""
     try:
-        answer = client.perform_request("GET", "/", headers={"accept": "application/json"})
+        answer = client.perform_request("GET", "/", headers={"accept": "*/*"})
         return str(answer.body["version"]["number"])
     except (ApiError, TransportError, KeyError, TypeError):
         return "of another major version"
 
 
 def _short(error: TransportError) -> str:
-    return " ".join(str(error.message).split())[:200].rstrip(".")
+    """What lies under the layers that urllib3 and the client wrap around it."""
+    text = " ".join(str(error.message).split())
+    if told := re.search(r"\[Errno -?\d+\] ([^'\")>]+)", text):
+        return told[1].lower()
+    return "it hung up" if "Connection aborted" in text else text[:200].rstrip(".")

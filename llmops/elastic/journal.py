@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 from llmops.elastic.streams import ALERTS, stream_of
 from llmops.events import Document
-from llmops.store.columns import identity
 from llmops.store.lines import event_of, salvage
 from llmops.store.segments import LINE_BYTES, first_event_id, segment_files
 
@@ -85,10 +84,9 @@ def _whole_lines(file: BinaryIO, offset: int, until: int) -> bytes:
 def read_line(raw: bytes, offset: int, namespace: str) -> Line:
     """What a line holds and where it goes; a document without a namespace goes to `namespace`."""
     document = event_of(raw)
-    known = identity(document)
-    if document is None or known is None:
+    if document is None:
         return Line(offset, raw, fault="no event: no JSON object with event.id and @timestamp")
-    event_id, at = known
+    event_id, at = document.event_id, document.at
     dataset = document.get("event.dataset")
     stream = stream_of(dataset)
     if stream is None:

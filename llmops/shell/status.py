@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import time
@@ -13,6 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from llmops.client import fetch_snapshot
+from llmops.elastic.report import FILE as SHIP_FILE
+from llmops.elastic.report import read_report
 from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import Settings
 from llmops.store.contract import Percentiles, Store
@@ -28,10 +31,15 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
         overview = look(
             store, url, time.time(), objectives=settings.objectives, journal=settings.state.journal, fetch=fetch
         )
+    shipping = read_report(settings.state.ship / SHIP_FILE)
     if as_json:
-        print(json.dumps(to_json(overview), indent=2, ensure_ascii=False))
+        ship = None if shipping is None else dataclasses.asdict(shipping)
+        print(json.dumps(to_json(overview) | {"ship": ship}, indent=2, ensure_ascii=False))
     else:
-        Console(highlight=False).print(as_table(overview))
+        table = as_table(overview)
+        if shipping is not None:
+            table.add_row("[bold]ship[/]", escape(safe_line(shipping.sentence())))
+        Console(highlight=False).print(table)
     return exit_code(overview)
 
 

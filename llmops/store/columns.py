@@ -179,6 +179,14 @@ def request_row(values: tuple[Any, ...]) -> RequestRow:
     )
 
 
+_ROW = [Columns._fields.index(name) for name in ROW_COLUMNS.split(", ")]
+
+
+def shown(columns: Columns) -> RequestRow:
+    """What a list of requests shows of these columns."""
+    return request_row(tuple(columns[index] for index in _ROW))
+
+
 def _clean(text: str) -> str:
     """Lone surrogates are legal JSON and illegal UTF-8: they become question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

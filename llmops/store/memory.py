@@ -12,7 +12,7 @@ from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
 from llmops.store.answers import LONGEST_S, filled, hour_of, most_used, percentiles, steps
-from llmops.store.columns import MEASURES, REQUEST, ROW_COLUMNS, Columns, columns_of, kept_as, request_row
+from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, shown
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
     Bucket,
@@ -26,8 +26,6 @@ from llmops.store.contract import (
     RequestRow,
     Usage,
 )
-
-_ROW = [Columns._fields.index(name) for name in ROW_COLUMNS.split(", ")]
 
 
 class MemoryStore:
@@ -80,7 +78,7 @@ class MemoryStore:
         until = math.inf if before is None else before
         newest = [row for row in self._newest(REQUEST) if row.at < until and row.synthetic <= synthetic]
         found = (row for row in newest if where is None or holds(where, row.__getattribute__))
-        return [_shown(row) for row in itertools.islice(found, max(0, limit))]
+        return [shown(row) for row in itertools.islice(found, max(0, limit))]
 
     def request(self, request_id: str) -> list[Document]:
         newest = self._newest(REQUEST) if request_id else []
@@ -94,7 +92,7 @@ class MemoryStore:
 
     def alive(self, since: float, until: float) -> list[RequestRow]:
         rows = sorted(self._of(REQUEST, since, until + LONGEST_S), key=lambda row: row.at)
-        return [found for found in map(_shown, rows) if found.started_at < until]
+        return [found for found in map(shown, rows) if found.started_at < until]
 
     def worst(
         self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
@@ -186,7 +184,3 @@ class MemoryStore:
         with self._lock:
             latest_first = [row for row in reversed(self._events.values()) if row.dataset == dataset]
         return sorted(latest_first, key=lambda row: -row.at)
-
-
-def _shown(row: Columns) -> RequestRow:
-    return request_row(tuple(row[index] for index in _ROW))

@@ -10,7 +10,9 @@ from llmops.store import Record, Store
 from tests.contracts.records import RECORDS, STORES
 
 
-@pytest.fixture(params=RECORDS)
+@pytest.fixture(
+    params=[pytest.param(name, marks=pytest.mark.elastic if name == "elasticsearch" else ()) for name in RECORDS]
+)
 def record(request: pytest.FixtureRequest) -> Iterator[Record]:
     made = RECORDS[request.param](request)
     yield made

@@ -8,7 +8,9 @@ from typing import TypeAlias
 
 import pytest
 
+from llmops.elastic.record import ElasticRecord
 from llmops.store import MemoryStore, Record, Store, open_store
+from tests.elastic.server import ElasticServer
 
 
 def on_disk(request: pytest.FixtureRequest) -> Store:
@@ -20,8 +22,13 @@ def in_memory(request: pytest.FixtureRequest) -> Store:
     return MemoryStore()
 
 
+def in_elasticsearch(request: pytest.FixtureRequest) -> Record:
+    server: ElasticServer = request.getfixturevalue("prepared_elastic")
+    return ElasticRecord(server.connect(), request.getfixturevalue("namespace"))
+
+
 Factory: TypeAlias = Callable[[pytest.FixtureRequest], Record]
 """An empty record of a test's own; it may ask for fixtures, and skip. The suite closes it."""
 
 STORES: Mapping[str, Callable[[pytest.FixtureRequest], Store]] = {"sqlite": on_disk, "memory": in_memory}
-RECORDS: Mapping[str, Factory] = {**STORES}
+RECORDS: Mapping[str, Factory] = {**STORES, "elasticsearch": in_elasticsearch}

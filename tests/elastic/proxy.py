@@ -7,8 +7,10 @@ import contextlib
 import http.client
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 Fault: TypeAlias = Literal["lose the answer", "cut", "refuse", "unavailable", "some are busy"]
@@ -23,7 +25,7 @@ class FaultProxy:
     `after_fault` is called after each, before the client knows.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: Path | None = None) -> None:
         self.faults: collections.deque[Fault] = collections.deque()
         self.refusing = threading.Event()
         self.after_fault: Callable[[], object] = lambda: None
@@ -33,7 +35,11 @@ class FaultProxy:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def next_fault(self) -> Fault | None:
@@ -54,9 +60,9 @@ class FaultProxy:
 
 
 @contextlib.contextmanager
-def fault_proxy(port: int) -> Iterator[FaultProxy]:
-    """One for the length of a block."""
-    proxy = FaultProxy(port)
+def fault_proxy(port: int, certificate: Path | None = None) -> Iterator[FaultProxy]:
+    """One for the length of a block; with a certificate it speaks TLS."""
+    proxy = FaultProxy(port, certificate)
     try:
         yield proxy
     finally:

@@ -19,6 +19,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from elasticsearch import Elasticsearch
+
+from llmops.elastic.client import connect
+from llmops.elastic.setup import prepare
+from llmops.settings import ElasticSettings
 
 START = Path(__file__).parents[3] / "shared" / "elasticsearch" / "start"
 URL_VARIABLE = "LLMOPS_TEST_ELASTICSEARCH_URL"
@@ -37,6 +42,15 @@ class ElasticServer:
     def port(self) -> int:
         """Where it listens on 127.0.0.1."""
         return urllib.parse.urlsplit(self.url).port or 9200
+
+    def dials(self, url: str | None = None, **others: object) -> ElasticSettings:
+        """Dials that lead there, over `url` if it is given."""
+        who = {"username": self.username, "password": self.password}
+        return ElasticSettings.model_validate({"url": url or self.url, **who, **others})
+
+    def connect(self, url: str | None = None) -> Elasticsearch:
+        """A client that may do anything."""
+        return connect(self.dials(url))
 
     @property
     def auth(self) -> tuple[str, str]:
@@ -117,6 +131,14 @@ def elastic_server() -> Iterator[ElasticServer]:
     with own_process() as process:
         process.start()
         yield ElasticServer(f"http://127.0.0.1:{process.port}", "elastic", process.password)
+
+
+@pytest.fixture(scope="session")
+def prepared_elastic(elastic_server: ElasticServer) -> ElasticServer:
+    """The same server, with our templates."""
+    with elastic_server.connect() as client:
+        list(prepare(client, {}))
+    return elastic_server
 
 
 @pytest.fixture

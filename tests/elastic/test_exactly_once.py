@@ -21,14 +21,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from llmops.elastic.check import occurrences
-from llmops.elastic.client import connect
 from llmops.elastic.delivery import Stopped
 from llmops.elastic.errors import ElasticProblem
-from llmops.elastic.setup import prepare
 from llmops.elastic.shipper import Shipper
 from llmops.elastic.streams import REQUESTS, SAMPLES
 from llmops.events import Document, Origin, RequestEvent, SampleEvent
-from llmops.settings import ElasticSettings
 from llmops.sinks import JournalFile
 from tests.elastic.proxy import FAULTS, Fault, FaultProxy, fault_proxy
 from tests.elastic.server import ElasticServer
@@ -58,7 +55,7 @@ class JournalToElasticsearch(RuleBasedStateMachine):
         self.journals: dict[int, JournalFile] = {}
         self.starts = 0
         self.written: set[str] = set()
-        self.client = connect(dials(self.proxy.url, self.server))
+        self.client = self.server.connect(self.proxy.url)
         self.proxy.faults.clear()
         self.shipper = self.new_shipper()
 
@@ -209,16 +206,10 @@ class JournalToElasticsearch(RuleBasedStateMachine):
         self.temporary.cleanup()
 
 
-def dials(url: str, server: ElasticServer) -> ElasticSettings:
-    return ElasticSettings.model_validate({"url": url, "username": server.username, "password": server.password})
-
-
 @pytest.fixture
-def road(elastic_server: ElasticServer) -> Iterator[None]:
-    with connect(dials(elastic_server.url, elastic_server)) as client:
-        list(prepare(client, {}))
-    with fault_proxy(elastic_server.port) as proxy:
-        JournalToElasticsearch.server, JournalToElasticsearch.proxy = elastic_server, proxy
+def road(prepared_elastic: ElasticServer) -> Iterator[None]:
+    with fault_proxy(prepared_elastic.port) as proxy:
+        JournalToElasticsearch.server, JournalToElasticsearch.proxy = prepared_elastic, proxy
         yield
 
 
