@@ -90,7 +90,7 @@ def _retention(settings: Settings, store: Store) -> Retention:
         store,
         keep_bytes=settings.events.journal_bytes,
         max_bytes=settings.events.journal_max_bytes,
-        shipped=settings.state.directory / "ship" / "checkpoint.json",
+        shipped=settings.state.ship / "checkpoint.json",
     )
 
 

@@ -1,5 +1,16 @@
-"""What tests of several stations share: one Elasticsearch for the whole run, started when the first test asks."""
+"""What tests of several stations share: one Elasticsearch for the whole run, and who runs beside whom."""
+
+from __future__ import annotations
+
+import pytest
 
 from tests.elastic.server import elastic_server, namespace, prepared_elastic
 
 __all__ = ["elastic_server", "namespace", "prepared_elastic"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers (`-n 2 --dist loadgroup`) a file stays together, and so does all that needs the server."""
+    for item in items:
+        group = "elastic" if item.get_closest_marker("elastic") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

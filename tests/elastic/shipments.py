@@ -27,7 +27,7 @@ class Installation:
 
     def request(self, **fields: Any) -> Document:
         """One request, as its process writes it."""
-        return origin(self.namespace).document(RequestEvent(**({"at": NOW, "request_id": "q"} | fields)))
+        return origin(self.namespace).document(RequestEvent(**{"at": NOW, "request_id": "q", **fields}))
 
     def write(self, lines: Sequence[Document | bytes], name: str = "serve-1") -> None:
         """Append to a journal file: documents, or bytes as they are."""
