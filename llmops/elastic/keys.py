@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from elasticsearch import ApiError, BadRequestError, Elasticsearch
+from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
 from llmops.elastic.client import KEY_FILE, plain_words, reason_of
 from llmops.elastic.errors import ElasticProblem
@@ -58,7 +60,7 @@ def _ensure(client: Elasticsearch, path: Path, name: str, role: Mapping[str, Any
         return f"Key {name}: accepted as it is, in {path}."
     _write(path, make_key(client, name, role))
     if old is not None and renew:
-        _invalidate_others(client, name, path)
+        _take_back(client, old)
     return f"Key {name}: made, in {path}."
 
 
@@ -72,14 +74,10 @@ def _accepted(client: Elasticsearch, key: str) -> bool:
     return True
 
 
-def _invalidate_others(client: Elasticsearch, name: str, path: Path) -> None:
-    """Take back the keys of that name but the one just written."""
-    mine = client.options(api_key=path.read_text(encoding="ascii").strip())
-    kept = mine.security.authenticate().body["api_key"]["id"]
-    found = client.security.get_api_key(name=name, owner=True).body["api_keys"]
-    ids = [key["id"] for key in found if key["id"] != kept and not key["invalidated"]]
-    if ids:
-        client.security.invalidate_api_key(ids=ids)
+def _take_back(client: Elasticsearch, key: str) -> None:
+    """Only the one that was ours: another box may have a key of the same name."""
+    with contextlib.suppress(ValueError, NotFoundError):
+        client.security.invalidate_api_key(ids=[base64.b64decode(key, validate=True).decode("ascii").split(":")[0]])
 
 
 def _secured(client: Elasticsearch) -> bool:

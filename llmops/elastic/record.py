@@ -88,9 +88,9 @@ class ElasticRecord:
     def percentiles(self, measure: Measure, since: float, until: float, *, how: How | None = None) -> Percentiles:
         name = field(MEASURES[measure])
         which = every(span(since, until), SUCCESSFUL, exists(name))
-        count, found = self._count(REQUESTS, which, tallies.sketch_asked(name))
-        if how == "sketch" or count > _EXACT:
-            return tallies.sketched(count, found)
+        count, _ = self._count(REQUESTS, which, {})
+        if count and (how == "sketch" or count > _EXACT):
+            return tallies.sketched(*self._count(REQUESTS, which, tallies.sketch_asked(name, count)))
         return percentiles(hit["fields"][name][0] for hit in self._hits(REQUESTS, which, _OLDEST, _ALL, name))
 
     def requests(

@@ -79,15 +79,20 @@ def _same(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
 def _renew(client: Elasticsearch, stream: Stream, days: int) -> Iterator[str]:
     """Streams that exist: a new index where the mapping is an older one, and the retention as it is now."""
     found = client.indices.resolve_index(name=stream.pattern, expand_wildcards=["open", "hidden"]).body["data_streams"]
+    if not found:
+        return
+    hidden = ["open", "hidden"]
+    mappings = client.indices.get_mapping(
+        index=stream.pattern, expand_wildcards=hidden, filter_path="*.mappings._meta"
+    ).body
     for each in found:
         name, backing = each["name"], each["backing_indices"]
-        newest = backing if isinstance(backing, str) else sorted(backing)[-1]
-        mapping = client.indices.get_mapping(index=newest, filter_path="*.mappings._meta").body
-        meta = mapping.get(newest, {}).get("mappings", {}).get("_meta")
+        newest = backing if isinstance(backing, str) else max(backing, key=lambda index: str(index).rsplit("-", 1)[-1])
+        meta = mappings.get(newest, {}).get("mappings", {}).get("_meta")
         if meta != meta_of(stream):
             client.indices.rollover(alias=name)
             yield f"Stream {name}: rolled over, its fields have changed."
-    if found and (refused := _keep(client, stream, days)):
+    if refused := _keep(client, stream, days):
         yield refused
 
 

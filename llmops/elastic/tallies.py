@@ -18,7 +18,7 @@ PER_KEY: Mapping[str, Any] = {
     "written": {"sum": {"field": field("output_tokens")}},
 }
 """What is counted of each user, model or version."""
-_PERCENTS = (50.0, 95.0, 99.0)
+_PERCENTS = (50, 95, 99)
 _DIGITS = 3
 """Significant digits of the histogram: its values are within 0.1 % of those that were written."""
 
@@ -43,17 +43,28 @@ def outcomes_of(found: Mapping[str, Any]) -> dict[str, int]:
     return dict(counted)
 
 
-def sketch_asked(name: str) -> dict[str, Any]:
-    """A histogram of high dynamic range."""
+def sketch_asked(name: str, count: int) -> dict[str, Any]:
+    """A histogram of high dynamic range, asked for the nearest ranks of so many values.
+
+    Percents that lie a quarter before a rank mean that rank, whichever way the histogram rounds.
+    """
+    percents = [100 * (rank - 0.25) / count for rank in sorted(set(_ranks(count)))]
     hdr = {"number_of_significant_value_digits": _DIGITS}
-    return {"sketch": {"percentiles": {"field": name, "percents": _PERCENTS, "keyed": False, "hdr": hdr}}}
+    return {"sketch": {"percentiles": {"field": name, "percents": percents, "keyed": False, "hdr": hdr}}}
+
+
+def _ranks(count: int) -> list[int]:
+    """The nearest ranks, counted from 1; of few values several may be the same."""
+    return [max(1, -(-count * percent // 100)) for percent in _PERCENTS]
 
 
 def sketched(count: int, found: Mapping[str, Any]) -> Percentiles:
-    """The histogram's own nearest ranks."""
+    """The histogram's values at the nearest ranks."""
     if not count:
         return Percentiles(count=0, p50=None, p95=None, p99=None, how="sketch")
-    p50, p95, p99 = (each["value"] for each in found["sketch"]["values"])
+    values = [each["value"] for each in found["sketch"]["values"]]
+    of_rank = dict(zip(sorted(set(_ranks(count))), values, strict=True))
+    p50, p95, p99 = (of_rank[rank] for rank in _ranks(count))
     return Percentiles(count=count, p50=p50, p95=p95, p99=p99, how="sketch")
 
 

@@ -24,6 +24,8 @@ from llmops.shell.ship import PATIENCE_ONCE
 from llmops.shell.shipping import locked, stopping, told, with_bar
 
 _DAY_S = 86_400.0
+_WIDTH = 110
+"""Columns of the table, also where nobody has a terminal: names of streams are long."""
 
 
 def setup(settings: Settings, *, new_key: bool) -> int:
@@ -94,7 +96,7 @@ def compare(settings: Settings, since: float, *, as_json: bool) -> int:
         if as_json:
             print(json.dumps([dataclasses.asdict(result) | {"ok": result.ok} for result in results], indent=2))
         else:
-            Console(highlight=False).print(_table(results))
+            Console(highlight=False, width=max(Console().width, _WIDTH)).print(_table(results))
             for result in results:
                 for sentence in advice(result):
                     print(sentence)

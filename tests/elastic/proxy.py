@@ -32,7 +32,7 @@ class FaultProxy:
         self.bulks = 0
         self.faulty = 0
         self.upstream_port = port
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Quiet(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.port: int = self._server.server_address[1]
         self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.port}"
@@ -67,6 +67,11 @@ def fault_proxy(port: int, certificate: Path | None = None) -> Iterator[FaultPro
         yield proxy
     finally:
         proxy.close()
+
+
+class _Quiet(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that are killed hang up."""
 
 
 def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:

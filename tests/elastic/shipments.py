@@ -25,9 +25,15 @@ class Installation:
             {"state": {"directory": directory}, "events": {"namespace": namespace}, "elastic": dials}
         )
 
+    @staticmethod
+    def nowhere() -> ElasticSettings:
+        """Dials of a server that nobody asks."""
+        return ElasticSettings(url="http://127.0.0.1:1")
+
     def request(self, **fields: Any) -> Document:
         """One request, as its process writes it."""
-        return origin(self.namespace).document(RequestEvent(**{"at": NOW, "request_id": "q", **fields}))
+        values: dict[str, Any] = {"at": NOW, "request_id": "q"}
+        return origin(self.namespace).document(RequestEvent(**(values | fields)))
 
     def write(self, lines: Sequence[Document | bytes], name: str = "serve-1") -> None:
         """Append to a journal file: documents, or bytes as they are."""

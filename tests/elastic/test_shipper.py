@@ -1,0 +1,94 @@
+"""What the shipper keeps on disk: how far it is, what was refused; and what it does when the disk does not take it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from llmops.elastic.checkpoints import Checkpoints, read_checkpoints
+from llmops.elastic.dead_letters import DeadLetters, read_dead_letters
+from llmops.elastic.journal import Batch, Line, batches
+from llmops.elastic.report import ShipReport, read_report, write_report
+from llmops.elastic.shipper import Shipper
+from tests.elastic.server import ElasticServer
+from tests.elastic.shipments import Installation
+
+
+def test_a_checkpoint_is_read_back_and_one_that_is_damaged_counts_as_none(tmp_path: Path) -> None:
+    file = tmp_path / "ship" / "checkpoint.json"
+    Checkpoints(file).advance("a", 10)
+    Checkpoints(file).advance("b", 5)
+    assert read_checkpoints(file) == {"a": 10, "b": 5}
+    assert file.stat().st_mode & 0o777 == 0o600
+    for damaged in ("", "[]", '{"version": 2, "files": {}}', '{"version": 1, "files": {"a": "x"}}'):
+        file.write_text(damaged)
+        assert read_checkpoints(file) == {}
+
+
+def test_a_checkpoint_that_cannot_be_written_stays_where_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.json"
+    kept = Checkpoints(file)
+    kept.advance("a", 10)
+    (tmp_path / "checkpoint.tmp").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        kept.advance("a", 20)
+    assert kept.of("a") == 10
+    assert read_checkpoints(file) == {"a": 10}
+
+
+def test_a_dead_letter_is_kept_once_and_a_torn_one_is_written_anew(tmp_path: Path) -> None:
+    file = tmp_path / "dead-letters.jsonl"
+    line = Line(7, b"\xffgarbage", fault="no event")
+    batch = Batch("f", tmp_path / "j", 0, 20, (line,))
+    assert DeadLetters(file).keep(batch, [(line, "no event")], 0.0) == 1
+    os.truncate(file, file.stat().st_size - 3)
+    letters = DeadLetters(file)
+    assert letters.keep(batch, [(line, "no event")], 0.0) == 1
+    assert letters.keep(batch, [(line, "no event")], 0.0) == 0
+    assert DeadLetters(file).keep(batch, [(line, "no event")], 0.0) == 0
+    (letter,) = read_dead_letters(file)
+    assert letter["line"].encode("utf-8", "surrogateescape") == b"\xffgarbage"
+
+
+def test_a_report_of_a_process_that_is_gone_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "status.json"
+    assert read_report(file) is None
+    write_report(file, ShipReport(started_at=0.0, at=0.0, process_id=os.getpid(), state="shipping", created=3))
+    report = read_report(file)
+    assert report is not None
+    assert report.sentence() == "shipping: 3 created, 0 there already, 0 refused"
+    write_report(file, ShipReport(started_at=0.0, at=0.0, process_id=1 << 30, state="shipping"))
+    report = read_report(file)
+    assert report is not None
+    assert (report.state, report.problem) == ("stopped", "it ended without a word")
+
+
+def test_a_batch_is_whole_lines_and_bounded(tmp_path: Path) -> None:
+    home = Installation(tmp_path, Installation.nowhere(), "default")
+    home.write([home.request() for _ in range(1200)])
+    home.write([b"torn"])
+    found = list(batches(home.settings.state.journal, "default"))
+    assert [len(batch.lines) for batch in found] == [500, 500, 200]
+    assert [batch.start for batch in found[1:]] == [batch.end for batch in found[:-1]]
+    assert found[-1].end == (home.settings.state.journal / "serve-1.jsonl").stat().st_size - 4
+
+
+@pytest.mark.elastic
+def test_while_the_disk_does_not_take_the_checkpoint_nothing_is_lost_or_sent_twice(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(), namespace)
+    home.write([home.request(), home.request()])
+    with prepared_elastic.connect() as client:
+        shipper = Shipper(client, home.settings.state.journal, home.settings.state.ship, namespace, patience=0)
+        blocked = home.settings.state.ship / "checkpoint.tmp"
+        blocked.mkdir(parents=True)
+        with pytest.raises(OSError, match="directory"):
+            shipper.look()
+        client.indices.rollover(alias=f"logs-llmops.request-{namespace}")
+        blocked.rmdir()
+        assert shipper.look() == 2
+        assert (shipper.report.created, shipper.report.known) == (0, 2)
+    assert home.check() == 0
