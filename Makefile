@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Two workers, each file in one of them: many tests wait for clocks and processes. `make test SIDE_BY_SIDE=` takes one.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format bench clean
@@ -23,14 +25,14 @@ demo: $(READY) ## Everything at once: a model, a load, the terminal to watch it 
 	$(BIN)/llmops demo
 
 test: $(READY) ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: $(READY) ## Format, lint, types, import contracts, tests with coverage: what must be green before a commit
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --cov --cov-report=term
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term
 
 format: $(READY) ## Format, and fix what can be fixed
 	$(BIN)/ruff format

@@ -35,7 +35,7 @@ class BatchLoop:
     """
 
     def __init__(
-        self, loaded: Loaded, plan: CachePlan, eos_ids: Sequence[int], *, torch_threads: int | None = None
+        self, loaded: Loaded, plan: CachePlan, eos_ids: Sequence[int], torch_threads: int | None = None
     ) -> None:
         self.plan = plan
         self._eos_ids = list(eos_ids)

@@ -218,10 +218,8 @@ class LiveLoop:
 
     async def _open_batch(self) -> None:
         """Starts a batch loop and lets it answer one token. Raises whatever the library does."""
-        threads = self._dials.torch_threads
-        self._batch = await asyncio.to_thread(
-            BatchLoop, self._loaded, self.plan, sorted(self._eos_ids), torch_threads=threads
-        )
+        eos_ids = sorted(self._eos_ids)
+        self._batch = await asyncio.to_thread(BatchLoop, self._loaded, self.plan, eos_ids, self._dials.torch_threads)
         self._batch.start()
         await self._probe()
         self._doubted = False

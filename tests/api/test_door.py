@@ -51,7 +51,11 @@ async def test_without_a_key_nothing_but_health_is_told_to_who_is_elsewhere() ->
         assert (event.error_type, event.status_code, event.slo_eligible) == ("invalid_api_key", 401, False)
 
 
-@pytest.mark.parametrize("sent", ["Bearer lk-wrong", f"Bearer {TEXT}x", f"Basic {TEXT}", TEXT, "Bearer", "Bearer \xff"])
+@pytest.mark.parametrize(
+    "sent",
+    ["Bearer lk-wrong", f"Bearer {TEXT}x", f"Basic {TEXT}", TEXT, "Bearer", "Bearer \xff"],
+    ids=["wrong", "longer", "basic", "bare", "empty", "no text"],
+)
 async def test_a_wrong_key_is_none(sent: str) -> None:
     headers = [(b"x-forwarded-for", b"192.0.2.7"), (b"authorization", sent.encode("latin-1"))]
     async with running(door=Door("auto", ring)) as server, httpx.AsyncClient() as http:
