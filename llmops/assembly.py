@@ -135,10 +135,9 @@ def inference_of(
     )
 
 
-def user_key_of(directory: Path) -> bytes:
+def user_key_of(path: Path) -> bytes:
     """The key that user hashes are made with: created once, readable by its owner only."""
-    path = directory / "user-hash.key"
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         fresh = path.with_suffix(f".{os.getpid()}")
         fresh.touch(0o600)

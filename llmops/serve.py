@@ -45,7 +45,7 @@ def run(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
     try:
         sampler = build_sampler(settings.gpu.kind)
-        user_key = user_key_of(settings.state.directory)
+        user_key = user_key_of(settings.state.user_key)
         door = door_of(settings)
         sock = bind(settings.serve.host, settings.serve.port)
     except (OSError, SamplerUnavailable, BadKeys) as error:

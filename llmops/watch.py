@@ -12,14 +12,15 @@ from llmops.client import fetch_snapshot
 from llmops.events import Bus
 from llmops.notifiers import Console, Delivery, Notifier, Webhook
 from llmops.recording import open_record
-from llmops.settings import Settings
+from llmops.settings import Settings, StoreSettings
 from llmops.slo import Guard, default_objectives
-from llmops.store import JournalFollower, Retention, Store, StoreUnreadable, open_store
+from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.watching.benchmarks import schedule_benchmarks
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.lock import AlreadyWatched, WatchLock
 from llmops.watching.looking import Watch
+from llmops.watching.recording import RecordKeeper
 
 __all__ = ["Watch", "build", "run"]
 
@@ -31,7 +32,7 @@ def run(settings: Settings) -> int:
     """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
     try:
         lock = WatchLock(settings.state.directory / "watch.lock")
-        store = open_store(settings.state.store)
+        store = open_store(settings.state.store, slow_s=settings.objectives.latency_threshold_s)
     except (AlreadyWatched, StoreUnreadable, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -72,12 +73,13 @@ def build(settings: Settings, url: str, store: Store, bus: Bus, delivery: Delive
         bus=bus,
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
         judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
-        keeper=Keeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
+        record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
         delivery=delivery,
         limits=MemoryLimits(
             fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
         ),
         serve_down_for_s=settings.watch.serve_down_for_s,
+        keeper=Keeper(store, ages_s(settings.store)),
         journal=str(settings.state.journal),
     )
 
@@ -90,6 +92,18 @@ def _retention(settings: Settings, store: Store) -> Retention:
         max_bytes=settings.events.journal_max_bytes,
         shipped=settings.state.directory / "ship" / "checkpoint.json",
     )
+
+
+def ages_s(dials: StoreSettings) -> dict[Kept, float]:
+    """How old each kind may become, in seconds."""
+    days: dict[Kept, float] = {
+        "requests": dials.requests_d,
+        "samples": dials.samples_d,
+        "alerts": dials.alerts_d,
+        "minutes": dials.minutes_d,
+        "hours": dials.hours_d,
+    }
+    return {kept: 86400.0 * age_d for kept, age_d in days.items()}
 
 
 def _notifiers(settings: Settings) -> list[Notifier]:

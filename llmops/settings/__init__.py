@@ -2,6 +2,7 @@
 
 from llmops.settings.dials import Settings
 from llmops.settings.elastic import ElasticSettings
+from llmops.settings.keeping import StoreSettings
 from llmops.settings.loading import BadConfiguration, Loaded, load
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
@@ -20,6 +21,7 @@ __all__ = [
     "ServeSettings",
     "Settings",
     "StateSettings",
+    "StoreSettings",
     "TuiSettings",
     "WatchSettings",
     "load",

@@ -8,6 +8,7 @@ A value comes from, strongest first: a command-line flag, an environment variabl
 from __future__ import annotations
 
 from llmops.settings.elastic import ElasticSettings
+from llmops.settings.keeping import StoreSettings
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.section import Section
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
@@ -22,6 +23,7 @@ class Settings(Section):
     engine: EngineSettings = EngineSettings()
     admission: AdmissionSettings = AdmissionSettings()
     events: EventSettings = EventSettings()
+    store: StoreSettings = StoreSettings()
     gpu: GpuSettings = GpuSettings()
     watch: WatchSettings = WatchSettings()
     bench: BenchSettings = BenchSettings()

@@ -40,6 +40,11 @@ class StateSettings(Section):
         return self.directory / "ship"
 
     @property
+    def user_key(self) -> Path:
+        """The key that user hashes are made with."""
+        return self.directory / "user-hash.key"
+
+    @property
     def run(self) -> Path:
         """Folder of the files that say which serve is running."""
         return self.directory / "run"

@@ -30,6 +30,7 @@ from llmops.store.contract import (
     RequestRow,
     Usage,
 )
+from llmops.store.errors import StoreUnreadable
 from llmops.store.opening import is_damage, open_reader, open_writer
 from llmops.store.where import to_sql
 
@@ -196,7 +197,11 @@ class SqliteStore:
 
     def _rebuild_if_damaged(self, error: sqlite3.DatabaseError) -> None:
         """A file found broken at work: the writer begins a new one, so that the next look reads the journal again."""
-        if is_damage(error) and not self._read_only:
+        if is_damage(error) and self._read_only:
+            raise StoreUnreadable(
+                f"The record at {self.path} is damaged ({error}): `llmops watch` rebuilds it."
+            ) from error
+        if is_damage(error):
             self._connection.close()
             self._connection = open_writer(self.path, f"is damaged ({error})")
             with self._transaction() as connection:

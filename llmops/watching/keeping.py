@@ -1,96 +1,45 @@
-"""Watches over the record itself: keeps the journal within its bounds, and finds where it fails or has holes."""
+"""Deletes what is older than its dial says, a little at every look, so that nothing waits for it."""
 
 from __future__ import annotations
 
-import contextlib
 import logging
+import time
+from collections.abc import Callable, Mapping
 
-from llmops.alerts.recording import Disk, Writer, journal_finding, loss_finding, told
-from llmops.alerts.rules import Finding
-from llmops.events import Bus
-from llmops.events.snapshot import ServeSnapshot
-from llmops.store import Store
-from llmops.store.retention import Retention
+from llmops.store.contract import Kept, Store
 
-_TOLD = "record.lost"
-_TRIM_EVERY_S = 10.0
+EVERY_S = 600.0
+"""Ages are in days and go by whole hours: to look every ten minutes is often enough."""
+BUDGET_S = 0.1
+"""A look deletes for so long at most; the rest waits for the next one."""
+_PORTION = 500
 _log = logging.getLogger(__name__)
 
 
 class Keeper:
-    """Looks at serve's writing, at watch's own, and at the disk. Never raises: a full disk must not hide an alert."""
+    """Begins every ten minutes, and goes on at each look until nothing old is left."""
 
-    def __init__(self, store: Store, bus: Bus, retention: Retention, *, max_bytes: int) -> None:
+    def __init__(
+        self, store: Store, ages_s: Mapping[Kept, float], *, stopwatch: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
-        self._bus = bus
-        self._retention = retention
-        self._max_bytes = max_bytes
-        self._used_bytes = 0
-        self._removed = 0
-        self._trimmed_at: float | None = None
-        self._told: dict[str, int] | None = None
-        self._saved: dict[str, int] = {}
+        self._ages_s = ages_s
+        self._stopwatch = stopwatch
+        self._due = 0.0
 
-    def findings(self, answer: ServeSnapshot | str, now: float) -> list[Finding]:
-        """Both rules at this moment; removes old files of the journal when it is time."""
-        self._trim(now)
-        writers = [_own(self._bus), *([] if isinstance(answer, str) else [_serve(answer)])]
-        is_complete = not isinstance(answer, str)
-        disk = Disk(used_bytes=self._used_bytes, max_bytes=self._max_bytes)
-        known = self._known()
-        found = [
-            journal_finding(writers, disk, is_complete=is_complete),
-            loss_finding(known, writers, self._removed),
-        ]
-        self._removed = 0
-        self._told = told(known, writers, is_complete=is_complete)
-        self._save()
-        return found
-
-    def _trim(self, now: float) -> None:
-        if self._trimmed_at is not None and 0 <= now - self._trimmed_at < _TRIM_EVERY_S:
-            return
-        self._trimmed_at = now
-        try:
-            trimmed = self._retention.trim()
-        except Exception:
-            _log.exception("old files of the journal could not be removed")
-            return
-        self._used_bytes, self._removed = trimmed.size_bytes, self._removed + trimmed.lost
-
-    def _known(self) -> dict[str, int]:
-        """What was told before a restart too; what cannot be read back is told again."""
-        if self._told is None:
-            try:
-                saved = self._store.load_state(_TOLD)
-                self._told = self._saved = {str(name): int(count) for name, count in (saved or {}).items()}
-            except Exception:  # a store that fails is told elsewhere
-                self._told = {}
-        return self._told
-
-    def _save(self) -> None:
-        if self._told is None or self._told == self._saved:
-            return
-        with contextlib.suppress(Exception):  # a store that fails is told elsewhere, and this is tried at the next look
-            self._store.save_state(_TOLD, self._told)
-            self._saved = self._told
-
-
-def _serve(answer: ServeSnapshot) -> Writer:
-    return Writer(
-        name="serve",
-        instance_id=answer.instance_id,
-        waiting=answer.events_waiting,
-        lost=answer.events_dropped,
-        trouble=answer.events_trouble,
-    )
-
-
-def _own(bus: Bus) -> Writer:
-    return Writer(
-        name="watch",
-        instance_id=bus.origin.instance_id,
-        waiting=bus.waiting,
-        lost=bus.lost,
-        trouble=bus.trouble,
-    )
+    def keep(self, now: float) -> int:
+        """Rows deleted at this look. Call it only while the journal is read to its end: what is left of it may be old,
+        and must be counted before it may go."""
+        if now < self._due:
+            return 0
+        before = {kept: now - age_s for kept, age_s in self._ages_s.items()}
+        began, gone = self._stopwatch(), 0
+        while self._stopwatch() - began < BUDGET_S:
+            more = self._store.prune(before, limit=_PORTION)
+            gone += more
+            if more < _PORTION:
+                self._due = now + EVERY_S
+                break
+        if gone:
+            _log.debug("%d old rows deleted", gone)
+        return gone

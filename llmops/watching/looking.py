@@ -30,6 +30,7 @@ from llmops.notifiers import Delivery, compose
 from llmops.store import JournalFollower, Store
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
+from llmops.watching.recording import RecordKeeper
 
 Probe: TypeAlias = Callable[[], ServeSnapshot]
 """What serve says of itself; raises ServeUnreachable or RequestRefused."""
@@ -50,10 +51,11 @@ class Watch:
         bus: Bus,
         probe: Probe,
         judge: Judge,
-        keeper: Keeper,
+        record: RecordKeeper,
         delivery: Delivery,
         limits: MemoryLimits,
         serve_down_for_s: float,
+        keeper: Keeper | None = None,
         journal: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -62,10 +64,11 @@ class Watch:
         self._bus = bus
         self._probe = probe
         self._judge = judge
-        self._keeper = keeper
+        self._record = record
         self._delivery = delivery
         self._limits = limits
         self._serve_down_for_s = serve_down_for_s
+        self._keeper = keeper
         self._journal = journal
         self._clock = clock
         self._states: dict[str, AlertState] | None = None
@@ -93,7 +96,17 @@ class Watch:
                 self._judge_all(is_current)
         except Exception as error:
             self._complain("this look failed, the next one follows", error)
+        self._keep(is_current)
         return behind
+
+    def _keep(self, is_current: bool) -> None:
+        """Let go of what is old, once everything that was written has been counted."""
+        if self._keeper is None or not is_current:
+            return
+        try:
+            self._keeper.keep(self._clock())
+        except Exception as error:
+            self._complain("what is old was not deleted from the record", error)
 
     def _follow(self) -> tuple[bool, bool]:
         """Whether there is more to read, and whether the store has everything up to now."""
@@ -128,7 +141,7 @@ class Watch:
         findings = [
             serve_finding(serving, down_for_s=self._serve_down_for_s, is_firing=is_firing(states, RULE_ID)),
             vram_finding(memory_shares(answer), self._limits, is_firing=is_firing(states, VRAM_RULE_ID)),
-            *self._keeper.findings(answer, now),
+            *self._record.findings(answer, now),
             *self._objectives(states, now),
         ]
         after, transitions = advance(states, inhibit(findings, states, behind=not is_current), now)

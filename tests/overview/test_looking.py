@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import io
 import json
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from llmops.client import ServeUnreachable
 from llmops.events.snapshot import ServeSnapshot
 from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import ObjectiveSettings
+from llmops.shell.status import as_table
 from llmops.store.contract import Store
 from llmops.store.memory import MemoryStore
 from tests.tui.worlds import NOW, alert_document, request_document, sample_document, snapshot
@@ -143,3 +147,20 @@ def test_the_json_is_json_with_units_in_its_names() -> None:
     assert printed["requests"][0]["at"].endswith("Z")
     assert printed["serve"]["output_tokens_per_s"] == 12.5
     assert printed["slo"][0]["allowed_bad"] == 0
+
+
+def test_it_says_what_the_journal_takes_and_what_is_in_memory_only(tmp_path: Path) -> None:
+    (tmp_path / "serve.jsonl").write_bytes(b"x" * 100)
+
+    def full(url: str, timeout_s: float) -> ServeSnapshot:
+        return snapshot(events_waiting=312, events_dropped=1, events_trouble="No space left on device")
+
+    overview = look(None, "http://there", NOW, objectives=OBJECTIVES, journal=tmp_path, fetch=full)
+    assert (overview.journal_bytes, overview.events_waiting, overview.events_dropped) == (100, 312, 1)
+    assert to_json(overview)["events_waiting"] == 312
+    rows = io.StringIO()
+    Console(file=rows, width=200).print(as_table(overview))
+    assert (
+        "0.0 MiB on disk, 312 events in memory, 1 lost, cannot be written: No space left on device" in rows.getvalue()
+    )
+    assert seen(None).journal_bytes is None

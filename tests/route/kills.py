@@ -181,7 +181,7 @@ class Killing:
             unrecorded=len(self._clients.answered - recorded),
             journal=len(written),
             store=len(stored),
-            files=len(list((self._folder / "journal").glob("*.jsonl"))),
+            files=len(self._names()),
             repeated=sum(count > 1 for count in written.values()),
             torn=self._reader.torn,
             differing=len(written.keys() ^ stored) + len(written.keys() ^ self._reader.ids.keys()),
@@ -206,7 +206,15 @@ class Killing:
         self._programs[name].wait(30)
 
     def _written(self) -> Counter[str]:
-        return Counter(each["event.id"] for each in self._box.documents())
+        """Every event of the journal. A file that is renamed between its listing and its reading is not missed."""
+        while True:
+            names = self._names()
+            found = Counter(each["event.id"] for each in self._box.documents())
+            if self._names() == names:
+                return found
+
+    def _names(self) -> set[str]:
+        return {path.name for path in (self._folder / "journal").glob("*.jsonl")}
 
     def _stored(self) -> set[str]:
         with self._database() as database:

@@ -52,6 +52,12 @@ def test_a_file_can_be_named_and_must_then_be_there(an_empty_folder: Path, monke
             "1",
             "LLMOPS_SERVE__PROT in the environment is no dial: did you mean LLMOPS_SERVE__PORT?",
         ),
+        (
+            "LLMOPS_EVENTS__JOURNAL_MAX_BYTES",
+            "100",
+            "events.journal_max_bytes in LLMOPS_EVENTS__JOURNAL_MAX_BYTES is '100': make it at least "
+            "events.journal_bytes (8589934592).",
+        ),
         ("LLMOPS_SERVE__PORT", "x", "serve.port in LLMOPS_SERVE__PORT is 'x'"),
         ("LLMOPS_OBJECTIVES__LATENCY_TARGET", "100", "objectives.latency_target in LLMOPS_OBJECTIVES__LATENCY_TARGET"),
         ("LLMOPS_TUI__KEYS", "{", "The environment cannot be read"),

@@ -16,6 +16,7 @@ from llmops.store import JournalFollower, Retention, Store
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.looking import Watch
+from llmops.watching.recording import RecordKeeper
 from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
 
@@ -64,7 +65,7 @@ class Bench:
         self.delivery = Delivery([self.ear])
         self.watch = self.build(store)
 
-    def build(self, store: Store) -> Watch:
+    def build(self, store: Store, keeper: Keeper | None = None) -> Watch:
         objectives = default_objectives(
             window_s=30 * 86400.0, latency_threshold_s=3.0, latency_target=0.99, availability_target=0.999
         )
@@ -74,10 +75,11 @@ class Bench:
             bus=self.bus,
             probe=self.probe,
             judge=Judge(store, objectives, Guard()),
-            keeper=Keeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
+            record=RecordKeeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
             delivery=self.delivery,
             limits=MemoryLimits(),
             serve_down_for_s=5.0,
+            keeper=keeper,
             journal=str(self.folder),
             clock=lambda: self.now,
         )

@@ -1,0 +1,21 @@
+"""Dials of the store: how long the index keeps what. The journal has its own ages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from llmops.settings.section import Section
+
+Days = Annotated[float, Field(gt=0, le=36_500)]
+
+
+class StoreSettings(Section):
+    """How long SQLite keeps rows and sums; what is older is deleted hour by hour while watch runs."""
+
+    requests_d: Days = Field(35.0, description="days that each request is kept; older ones are told from sums")
+    samples_d: Days = Field(7.0, description="days that hardware samples are kept")
+    alerts_d: Days = Field(365.0, description="days that alerts and benchmarks are kept")
+    minutes_d: Days = Field(90.0, description="days that sums of minutes are kept")
+    hours_d: Days = Field(730.0, description="days that sums of hours are kept")

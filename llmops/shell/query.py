@@ -1,0 +1,29 @@
+"""`llmops query`: SQL over the record, read only."""
+
+from __future__ import annotations
+
+import sys
+
+from llmops.settings import Settings
+from llmops.shell.tabular import Form, print_csv, print_json, print_table
+from llmops.store.errors import StoreUnreadable
+from llmops.store.sql import BadQuery, run_query
+from llmops.untrusted import spelled_out
+
+
+def run(settings: Settings, question: str, *, form: Form, limit: int, limit_s: float) -> int:
+    """Print the answer; 2 when there is none."""
+    try:
+        found = run_query(settings.state.store, question, limit=limit, limit_s=limit_s)
+    except (BadQuery, StoreUnreadable) as error:
+        print(f"llmops query: {spelled_out(str(error))}", file=sys.stderr)
+        return 2
+    if form == "json":
+        print_json([dict(zip(found.columns, row, strict=True)) for row in found.rows])
+    elif form == "csv":
+        print_csv([found.columns, *found.rows])
+    else:
+        print_table(found.columns, found.rows)
+    if found.more:
+        print(f"Cut at {limit} rows: --limit takes more.", file=sys.stderr)
+    return 0
