@@ -28,9 +28,9 @@ LATE_S = 60.0
 """An event that is recorded so long after it happened still shows up while following."""
 _PAGE = 1000
 _COLUMNS = tuple(field.name for field in dataclasses.fields(RequestRow))
-_HEADS = ("time", "id", "user", "model", "outcome", "latency", "ttft", "tokens", "finish")
+_HEADS = ("time (UTC)", "id", "user", "model", "outcome", "latency", "ttft", "tokens")
 _NUMBERS = ("latency", "ttft", "tokens")
-_WIDTHS = (24, 20, 17, 16, 16, 9, 9, 11, 8)
+_WIDTHS = (14, 24, 12, 14, 14, 9, 9, 10)
 
 
 def run(settings: Settings, text: str | None, *, since: str | None, limit: int, form: Form, follow: bool) -> int:
@@ -95,18 +95,16 @@ def _object(row: RequestRow) -> dict[str, Any]:
 
 
 def _cells(row: RequestRow) -> tuple[str, ...]:
-    tokens = f"{row.input_tokens or 0}+{row.output_tokens or 0}"
     became = row.outcome if row.outcome != "failure" else row.error_type or "failure"
     return (
-        timestamp(row.at),
+        timestamp(row.at)[5:19].replace("T", " "),
         row.request_id,
-        row.user or "--",
-        row.model or "--",
-        f"{became} {row.status_code}",
+        safe_line(row.user or "--", 12),
+        safe_line(row.model or "--", 14),
+        became,
         f"{row.duration_s:.3f} s",
         "--" if row.ttft_s is None else f"{row.ttft_s:.3f} s",
-        tokens,
-        row.finish_reason or "--",
+        f"{row.input_tokens or 0}+{row.output_tokens or 0}",
     )
 
 
@@ -126,18 +124,16 @@ def _follow(store: Questions, where: Condition, limit: int, form: Form) -> None:
 
 def newcomers(store: Questions, where: Condition, limit: int, wait: Callable[[], None]) -> Iterator[RequestRow]:
     """The latest `limit`, then each that is recorded, late ones too; oldest first, without end."""
-    yield from reversed(store.requests(limit=limit, where=where))
     newest = max((row.at for row in store.requests(limit=1, where=where)), default=None)
-    seen = {row.event_id: row.at for row in _recent(store, where, newest)}
+    known = [] if newest is None else _recent(store, where, newest)
+    shown = store.requests(limit=limit, where=where)  # asked after: what came between is shown, not taken for known
+    yield from reversed(shown)
+    seen = {row.event_id: row.at for row in (*known, *shown)}
     while True:
         wait()
         fresh = [row for row in _recent(store, where, newest) if row.event_id not in seen]
         yield from reversed(fresh)
-        newest = (
-            max((row.at for row in fresh), default=newest)
-            if newest is None
-            else max([newest, *(row.at for row in fresh)])
-        )
+        newest = max([row.at for row in fresh] + ([] if newest is None else [newest]), default=None)
         seen |= {row.event_id: row.at for row in fresh}
         seen = {event_id: at for event_id, at in seen.items() if newest is None or at >= newest - LATE_S}
 

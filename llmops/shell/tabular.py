@@ -19,6 +19,9 @@ Form: TypeAlias = Literal["table", "json", "csv"]
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection; full width ones as well)."""
 _LONGEST_BYTES = 16
+_WIDE = 2000
+"""A file or a pipe has no width: no line is broken there."""
+_MOST_COLUMNS = 10
 
 
 def form_of(*, as_json: bool, as_csv: bool) -> Form:
@@ -27,13 +30,29 @@ def form_of(*, as_json: bool, as_csv: bool) -> Form:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Aligned; `right` names the columns of numbers."""
+    """Aligned; `right` names the columns of numbers. What is too wide for a terminal goes one value a line."""
+    width = None if sys.stdout.isatty() else _WIDE
+    console = Console(highlight=False, width=width)
+    names = [safe_line(name) for name in columns]
+    cells = [[safe_line(shown(value)) for value in row] for row in rows]
+    needed = sum(max(len(name), *(len(row[at]) for row in cells), 0) + 2 for at, name in enumerate(names))
+    if needed > console.width and len(names) > _MOST_COLUMNS:
+        _print_upright(console, names, cells)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(escape(safe_line(name)), justify="right" if name in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(safe_line(shown(value))) for value in row))
-    Console(highlight=False).print(table)
+    for name in names:
+        table.add_column(escape(name), justify="right" if name in right else "left", overflow="fold")
+    for row in cells:
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def _print_upright(console: Console, names: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
+    for number, row in enumerate(cells, 1):
+        table = Table(f"row {number}", "", box=None, pad_edge=False, header_style="bold")
+        for name, cell in zip(names, row, strict=True):
+            table.add_row(escape(name), escape(cell))
+        console.print(table)
 
 
 def print_json(value: Any) -> None:

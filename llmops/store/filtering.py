@@ -141,7 +141,8 @@ class _Reader:
         if name is None:
             self._complain("here stands {what}, where a name was expected: one of " + ", ".join(NAMES))
         if name.lower() not in NAMES:
-            near = difflib.get_close_matches(name.lower(), NAMES, n=1)
+            begun = [known for known in NAMES if known.startswith(name.lower())]
+            near = begun or difflib.get_close_matches(name.lower(), NAMES, n=1)
             self.at = begin
             self._complain(f"{name} is no name: {f'did you mean {near[0]}?' if near else 'use ' + ', '.join(NAMES)}")
         return name.lower()

@@ -60,8 +60,8 @@ def _sentence(error: Exception, limit_s: float) -> str:
     told = str(error)
     if "interrupted" in told:
         return f"The query took longer than {limit_s:g} s: narrow it, as with WHERE at > unixepoch() - 3600."
-    if "not authorized" in told or "prohibited" in told:
-        return f"A query only reads ({told}): write a SELECT."
+    if "not authorized" in told or "authorization denied" in told or "prohibited" in told:
+        return "A query only reads (not authorized): write a SELECT."
     if "one statement at a time" in told:
         return "A query is one SELECT: leave out what follows the semicolon."
     if "no such table" in told:

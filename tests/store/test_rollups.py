@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmops.store import MemoryStore, SqliteStore, open_store
+from llmops.store.conditions import Comparison
 from llmops.store.covering import Horizon, Piece, cover
 from tests.store.events import request
 
@@ -175,3 +177,17 @@ def test_short_windows_are_exact_and_long_ones_are_sketched(
     found = store.percentiles("duration", HOUR, HOUR + 36_000)
     assert (found.how, found.count) == ("sketch", 500)
     assert store.percentiles("duration", HOUR, HOUR + 3600).how == "exact"
+
+
+def test_a_month_of_requests_is_told_from_sums_as_from_rows(store: SqliteStore) -> None:
+    chance = random.Random(7)
+    month = [
+        request(HOUR + chance.uniform(0, 30 * 86400), duration_s=chance.lognormvariate(0.0, 0.8)) for _ in range(4000)
+    ]
+    store.record(month)
+    span = (HOUR + 77.7, HOUR + 30 * 86400 - 99.9)
+    exact, near = (store.percentiles("duration", *span, how=how) for how in ("exact", "sketch"))
+    assert (exact.how, near.how, near.count) == ("exact", "sketch", exact.count)
+    assert (near.p50, near.p95, near.p99) == pytest.approx((exact.p50, exact.p95, exact.p99), rel=0.01)
+    rows = store.requests(limit=5000, before=span[1], where=Comparison("at", ">=", span[0]))
+    assert store.counts(*span, slow_s=3.0).slow == sum(row.duration_s > 3.0 for row in rows)

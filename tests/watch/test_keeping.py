@@ -22,8 +22,9 @@ def test_everything_that_is_old_goes_and_the_next_look_for_it_is_later() -> None
     assert keeper.keep(HOUR + 1) == 4 + 2
     assert store.totals() == {"llmops.request": 36, "llmops.gpu": 8}
     store.record([request(HOUR - 34 * DAY_S)])
-    assert keeper.keep(HOUR + 1 + EVERY_S - 1 + 2 * DAY_S) == 2 + 2
-    assert keeper.keep(HOUR + 2 + 2 * DAY_S) == 0
+    assert keeper.keep(HOUR + EVERY_S) == 0
+    assert keeper.keep(HOUR + 1 + EVERY_S + 2 * DAY_S) == 3 + 2
+    assert keeper.keep(HOUR + 2 + EVERY_S + 2 * DAY_S) == 0
 
 
 def test_a_look_deletes_for_a_moment_only_and_the_next_one_goes_on(tmp_path: Path) -> None:
