@@ -214,9 +214,9 @@ def road(prepared_elastic: ElasticServer) -> Iterator[None]:
         yield
 
 
-EXAMPLES = int(os.environ.get("LLMOPS_TEST_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("LLMOPS_TEST_EXAMPLES", "10"))
 TestJournalToElasticsearch: Any = JournalToElasticsearch.TestCase
 TestJournalToElasticsearch.settings = settings(
-    max_examples=EXAMPLES, stateful_step_count=15, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=EXAMPLES, stateful_step_count=12, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestJournalToElasticsearch = pytest.mark.usefixtures("road")(TestJournalToElasticsearch)
