@@ -19,6 +19,16 @@ _FILTER = "errors,items.*.status,items.*.error.type,items.*.error.reason,items.*
 _TOO_MUCH = frozenset({400, 413})
 """Of a whole request: something in it is wrong, so halves are tried until it stands alone."""
 _NOT_THE_DOCUMENT = frozenset({401, 403, 404})
+_FAULTS = frozenset(
+    {
+        "document_parsing_exception",
+        "mapper_parsing_exception",
+        "strict_dynamic_mapping_exception",
+        "illegal_argument_exception",
+        "action_request_validation_exception",
+    }
+)
+"""What a 400 says of a document. Any other is the server's own trouble (no room for one more shard) and is waited for."""
 _OLD_MEDIA_TYPE = "media_type_header_exception"
 _MOST_HITS = 10_000
 
@@ -53,6 +63,8 @@ def send(client: Elasticsearch, lines: Sequence[Line]) -> list[Answer]:
         if error.meta.status not in _TOO_MUCH or _OLD_MEDIA_TYPE in str(error.body):
             raise problem_of(error, client) from error
         if len(lines) == 1:
+            if error.meta.status == 400 and _type_of(error.body) not in _FAULTS:
+                raise problem_of(error, client) from error
             return [Answer(Outcome.REFUSED, reason_of(error))]
         middle = len(lines) // 2
         return send(client, lines[:middle]) + send(client, lines[middle:])
@@ -110,13 +122,19 @@ def _answer(item: dict[str, Any]) -> Answer:
         return Answer(Outcome.CREATED)
     if status == 409:
         return Answer(Outcome.KNOWN)
-    reason = _reason(result.get("error", {}))
-    if status in PASSING_STATUS:
+    error = result.get("error", {})
+    reason = _reason(error)
+    if status in PASSING_STATUS or (status == 400 and error.get("type") not in _FAULTS):
         return Answer(Outcome.LATER, f"{status}: {reason}")
     if status in _NOT_THE_DOCUMENT:
         sentence = f"The server does not take documents here ({status}: {reason}): has `llmops elk setup` been run?"
         raise ElasticProblem("elastic_forbidden", sentence)
     return Answer(Outcome.REFUSED, f"{status}: {reason}")
+
+
+def _type_of(body: Any) -> str:
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("type")) if isinstance(error, dict) else ""
 
 
 def _reason(error: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,11 +14,12 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpoints:
-    """Bytes shipped of each file, by the id of its first event. On disk when `advance` returns."""
+    """Bytes shipped of each file, by the id of its first event. On disk when `advance` returns. Any thread may call."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._bytes = read_checkpoints(path)
+        self._writing = threading.Lock()
 
     def of(self, file: str) -> int:
         """Bytes of that file that the server has answered for; 0 for one never seen."""
@@ -25,24 +27,19 @@ class Checkpoints:
 
     def advance(self, file: str, offset: int) -> None:
         """That far, durably: new content first, then its name. Raises OSError, and is then where it was."""
-        before = self._bytes.get(file)
-        self._bytes[file] = offset
-        try:
-            self._write()
-        except OSError:
-            self._bytes.pop(file)
-            if before is not None:
-                self._bytes[file] = before
-            raise
+        with self._writing:
+            fresh = {**self._bytes, file: offset}
+            self._write(fresh)
+            self._bytes = fresh
 
     def forget_all_but(self, files: Iterable[str]) -> None:
         """Let go of files that are no more; the next `advance` writes it down."""
         kept = set(files)
         self._bytes = {file: offset for file, offset in self._bytes.items() if file in kept}
 
-    def _write(self) -> None:
+    def _write(self, files: dict[str, int]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = json.dumps({"version": _VERSION, "files": self._bytes}, indent=1)
+        text = json.dumps({"version": _VERSION, "files": files}, indent=1)
         fresh = self._path.with_suffix(".tmp")
         with open(fresh, "w", encoding="ascii", opener=_private) as file:
             file.write(text)

@@ -12,12 +12,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from elasticsearch import Elasticsearch
 
+from llmops.elastic.ahead import ahead
 from llmops.elastic.checkpoints import Checkpoints
 from llmops.elastic.dead_letters import FILE as DEAD_LETTER_FILE
 from llmops.elastic.dead_letters import DeadLetters
@@ -79,10 +80,16 @@ class Shipper:
         Raises ElasticProblem, Stopped, or OSError when the disk does not take how far it is.
         """
         dealt = 0
+        if not self._finished:
+            self._forget_removed()
         self.report.behind_bytes = self.behind_bytes()
-        for batch in self._batches():
-            self._deliver(batch, unsure=self._suspicious or batch.file not in self._sure)
-            dealt += len(batch.lines)
+        try:
+            for batch in ahead(self._batches()):
+                self._deliver(batch, unsure=self._suspicious or batch.file not in self._sure)
+                dealt += len(batch.lines)
+        except BaseException:
+            self._finished.clear()  # a file that is read to its end may not be shipped to its end
+            raise
         self.report.behind_bytes = 0
         self._tell("up to date")
         return dealt
@@ -107,7 +114,20 @@ class Shipper:
                     behind += max(0, segment.size_bytes - self._checkpoints.of(first)) if first else 0
         return behind
 
-    def _batches(self) -> Iterator[Batch]:
+    def _forget_removed(self) -> None:
+        """Let go of the places in files that retention removed; unless one can't be read, which may be any of them."""
+        present: set[str] = set()
+        for segment in segment_files(self._journal):
+            try:
+                with segment.path.open("rb") as file:
+                    present.add(first_event_id(file) or "")
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return
+        self._checkpoints.forget_all_but(present)
+
+    def _batches(self) -> Generator[Batch, None, None]:
         """What is not shipped yet, oldest file first, as far as each reached at the beginning of the look."""
         found = {segment.path: segment for segment in segment_files(self._journal)}
         for path, segment in found.items():

@@ -138,6 +138,7 @@ def prepared_elastic(elastic_server: ElasticServer) -> ElasticServer:
     """The same server, with our templates."""
     with elastic_server.connect() as client:
         list(prepare(client, {}))
+        client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 5000})  # no stream is ever deleted
     return elastic_server
 
 

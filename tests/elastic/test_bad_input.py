@@ -143,6 +143,26 @@ def test_a_self_signed_certificate_is_told_with_its_fingerprint_and_pinning_it_i
         assert Installation(home.directory, trusted, home.namespace).check() == 0
 
 
+@elastic
+def test_a_server_without_room_for_another_stream_is_waited_for_and_no_document_is_blamed(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(longest_wait_s=0.001), namespace)
+    home.write([home.request()])
+    with prepared_elastic.connect() as client:
+        before = client.cluster.get_settings(filter_path="persistent").body.get("persistent", {})
+        most = before.get("cluster", {}).get("max_shards_per_node")
+        client.cluster.put_settings(persistent={"cluster.max_shards_per_node": 1})
+        try:
+            assert home.ship() == 2
+        finally:
+            client.cluster.put_settings(persistent={"cluster.max_shards_per_node": most})
+    assert "can't take all documents now: 400: Validation Failed: 1: this action would add" in told(capsys)
+    assert home.dead_letters() == []
+    assert home.ship() == 0
+    assert home.check() == 0
+
+
 def dials(url: str, **others: Any) -> ElasticSettings:
     return ElasticSettings.model_validate({"url": url, "longest_wait_s": 0.001, **others})
 

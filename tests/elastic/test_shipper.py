@@ -92,3 +92,17 @@ def test_while_the_disk_does_not_take_the_checkpoint_nothing_is_lost_or_sent_twi
         assert shipper.look() == 2
         assert (shipper.report.created, shipper.report.known) == (0, 2)
     assert home.check() == 0
+
+
+@pytest.mark.elastic
+def test_places_in_files_that_are_gone_are_forgotten(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(), namespace)
+    home.write([home.request()], "old")
+    assert home.ship() == 0
+    (home.settings.state.journal / "old.jsonl").unlink()
+    document = home.request()
+    home.write([document], "new")
+    assert home.ship() == 0
+    assert list(read_checkpoints(home.settings.state.ship / "checkpoint.json")) == [document["event.id"]]
