@@ -28,7 +28,7 @@ _FAULTS = frozenset(
         "action_request_validation_exception",
     }
 )
-"""What a 400 says of a document. Any other is the server's own trouble (no room for one more shard) and is waited for."""
+"""What a 400 says of a document. Any other is the server's own trouble (no room for a shard) and is waited for."""
 _OLD_MEDIA_TYPE = "media_type_header_exception"
 _MOST_HITS = 10_000
 
