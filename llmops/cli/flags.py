@@ -30,7 +30,7 @@ def load_dials(flags: dict[str, Any], *, log: bool = True) -> Loaded:
     if log:
         from llmops.sinks.log import configure_log
 
-        configure_log(loaded.settings.events.log_level, None, sys.stderr)
+        configure_log(loaded.settings.events.log_level, sys.stderr)
     return loaded
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import logging
@@ -33,16 +34,36 @@ def connect(dials: ElasticSettings, key_folder: Path | None = None) -> Elasticse
     login = dials.login
     if login is None and key_folder is not None:
         with contextlib.suppress(FileNotFoundError):
-            login = (key_folder / KEY_FILE).read_text(encoding="ascii").strip()
-    who: dict[str, Any] = {} if login is None else {"api_key" if isinstance(login, str) else "basic_auth": login}
-    return Elasticsearch(
-        dials.url,
-        request_timeout=dials.timeout_s,
-        max_retries=0,
-        retry_on_timeout=False,
-        **who,
-        **_tls(dials),
-    )
+            login = (key_folder / KEY_FILE).read_text(encoding="utf-8", errors="replace")
+    options = {**_who(login), **_tls(dials)}
+    try:
+        return Elasticsearch(
+            _with_port(dials.url), request_timeout=dials.timeout_s, max_retries=0, retry_on_timeout=False, **options
+        )
+    except ValueError:
+        raise ElasticProblem(
+            "elastic_url", f"elastic.url is {dials.url}: give scheme, host and port, as in http://127.0.0.1:9200."
+        ) from None
+
+
+def _who(login: str | tuple[str, str] | None) -> dict[str, Any]:
+    """As the client takes it. Raises ElasticProblem, which never quotes a secret."""
+    if login is None:
+        return {}
+    if isinstance(login, tuple):  # the client encodes in ASCII, the server reads UTF-8
+        return {"basic_auth": base64.b64encode(":".join(login).encode()).decode("ascii")}
+    key = login.strip()  # a secret that was read from a file ends with a line break
+    if not re.fullmatch(r"[\x21-\x7e]+", key):
+        raise ElasticProblem(
+            "elastic_login", "The API key that elastic names is not one line of plain characters: copy it anew."
+        )
+    return {"api_key": key}
+
+
+def _with_port(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    bare = parts.scheme == "http" and not parts.netloc.rpartition("@")[2].rpartition("]")[2].count(":")
+    return f"{parts.scheme}://{parts.netloc}:9200{parts.path}" if bare else url
 
 
 def _tls(dials: ElasticSettings) -> dict[str, Any]:

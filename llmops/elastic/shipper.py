@@ -101,7 +101,7 @@ class Shipper:
             if self._stop.is_set():
                 raise Stopped
             lines = tuple(line for line in batch.lines if line.at >= since and not line.fault)
-            self._deliver(dataclasses.replace(batch, lines=lines), unsure=True)
+            self._deliver(dataclasses.replace(batch, lines=lines), unsure=True, moves=False)
         return self.report.created - before
 
     def behind_bytes(self) -> int:
@@ -159,15 +159,18 @@ class Shipper:
             yield batch
             offset = batch.end
 
-    def _deliver(self, batch: Batch, *, unsure: bool) -> None:
-        """Send it, keep what was refused, and only then move the checkpoint; both are on disk at the end."""
+    def _deliver(self, batch: Batch, *, unsure: bool, moves: bool = True) -> None:
+        """Send it, keep what was refused, and only then move the checkpoint; both are on disk at the end.
+
+        moves: off where lines were left out of the batch, which the checkpoint must not pass.
+        """
         self._sure.discard(batch.file)
         began = time.monotonic()
         done = self._delivery.deliver([line for line in batch.lines if not line.fault], unsure=unsure)
         self.report.bulk_s += time.monotonic() - began
         done.refused += [(line, line.fault) for line in batch.lines if line.fault]
         kept = self._dead_letters.keep(batch, done.refused, self._clock()) if done.refused else 0
-        if batch.start <= self._checkpoints.of(batch.file) < batch.end:
+        if moves and batch.start <= self._checkpoints.of(batch.file) < batch.end:
             self._checkpoints.advance(batch.file, batch.end)
         if not unsure or (done.created and not done.known):
             self._sure.add(batch.file)

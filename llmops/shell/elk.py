@@ -70,7 +70,8 @@ def backfill(settings: Settings, since: float) -> int:
                 on_progress=show,
             )
             try:
-                shipper.look()
+                if (settings.state.ship / CHECKPOINT_FILE).exists():  # else nobody ships: leave no place to wait for
+                    shipper.look()
                 shipper.refill(since)
             except Stopped:
                 return 0

@@ -1,9 +1,10 @@
-"""The human log and the road to the journal; loguru carries both."""
+"""The human log, which loguru carries, and the sink that writes the record before it."""
 
 from __future__ import annotations
 
 import logging
 import os
+import select
 import traceback
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -30,19 +31,24 @@ _CHATTY = (
     "uvicorn.error",
     "uvicorn.access",
 )
+_AT_ONCE = 1000
+"""Characters; at most 4,000 bytes, which a pipe that poll(2) calls writable takes whole (PIPE_BUF is 4,096)."""
 _ADOPTED = ("ContinuousBatchingLogger", "uvicorn", "uvicorn.error", "uvicorn.access", "transformers")
 
 
 class LoguruSink:
-    """A bus's sink that logs every document; handlers decide where it appears."""
+    """A bus's sink: every document into the journal, and for people into the log."""
 
     def __init__(self, journal: JournalFile | None = None) -> None:
         self._journal = journal
 
     def write(self, documents: Sequence[Document]) -> None:
-        """Log each document with its own level and message, and the document itself as an extra."""
+        """The record first; then log each document with its own level and message, and itself as an extra."""
+        if self._journal is not None:
+            self._journal.write(documents)
         for document in documents:
-            logger.bind(document=document).log(document["log.level"].upper(), document["message"])
+            level = str(document["log.level"]).upper()
+            logger.bind(document=document).log(level if level in _COLOURS else "INFO", document["message"])
 
     def tick(self) -> None:
         """Let the journal try again what the disk did not take, and force to disk what is due."""
@@ -70,8 +76,8 @@ class LoguruSink:
             self._journal.close()
 
 
-def configure_log(level: str, journal: JournalFile | None, stream: TextIO) -> None:
-    """Send messages at `level` and above to `stream`, documents of every level to `journal`.
+def configure_log(level: str, stream: TextIO) -> None:
+    """Send messages at `level` and above to `stream`.
 
     Stdlib logging takes the same road; libraries that talk at every request may only warn.
     """
@@ -87,15 +93,6 @@ def configure_log(level: str, journal: JournalFile | None, stream: TextIO) -> No
         diagnose=False,
         colorize=False,
     )
-    if journal is not None:
-        logger.add(
-            lambda message: journal.append(message.record["extra"]["document"]),
-            level=0,
-            format="",
-            filter=lambda record: "document" in record["extra"],
-            backtrace=False,
-            diagnose=False,
-        )
     logging.basicConfig(handlers=[_Relay()], level=level, force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -118,21 +115,42 @@ def _is_for_people(record: Record) -> bool:
 
 
 class HumanLog:
-    """Lines of time, level and message. Colour only on a terminal, and not where NO_COLOR is set."""
+    """Lines of time, level and message. Colour only on a terminal, and not where NO_COLOR is set.
+
+    Never waits: what a stopped terminal or a pipe that nobody reads does not take is left out, and counted.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
+        self._left_out = 0
 
     def write(self, message: Message) -> None:
         """One line a message, and an indented traceback after it; a lost terminal loses the line, nothing else."""
         text = self._line(message.record) + _traceback(message.record)
+        if self._left_out:
+            text = f"({self._left_out} lines were left out: nobody read them)\n{text}"
+        text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
         try:
-            self._stream.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
-            self._stream.flush()
+            for first in range(0, len(text), _AT_ONCE):
+                if not self._takes_more():
+                    self._left_out += 1
+                    return
+                self._stream.write(text[first : first + _AT_ONCE])
+                self._stream.flush()
         except (OSError, ValueError):
             return
+        self._left_out = 0
+
+    def _takes_more(self) -> bool:
+        """Whether `_AT_ONCE` characters can be written without waiting; where that can't be asked, they can."""
+        try:
+            ready = select.poll()
+            ready.register(self._stream.fileno(), select.POLLOUT)
+            return bool(ready.poll(0))
+        except (OSError, ValueError):
+            return True
 
     def _line(self, record: Record) -> str:
         level = f"{record['level'].name:<8}"

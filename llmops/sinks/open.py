@@ -50,7 +50,7 @@ def open_bus(
             fsync=fsync,
             fsync_interval_s=fsync_interval_s,
         )
-    configure_log(log_level, journal, stream or sys.stderr)
+    configure_log(log_level, stream or sys.stderr)
     origin = Origin(
         service_name=service_name,
         service_version=__version__,

@@ -12,7 +12,8 @@ from llmops.events.names import name_of, seconds_of
 from llmops.store.contract import Kept, Measure, RequestRow
 
 REQUEST = RequestEvent.dataset
-_INT64 = 1 << 63
+_MOST = 1 << 40
+"""No count of a request reaches it, and four million of them still add up within 64 bits."""
 
 
 class Columns(NamedTuple):
@@ -214,4 +215,4 @@ def _real(value: Any) -> float | None:
 def _whole(value: Any) -> int | None:
     if type(value) is float and math.isfinite(value):
         value = int(value)
-    return value if type(value) is int and -_INT64 <= value < _INT64 else None
+    return value if type(value) is int and 0 <= value < _MOST else None

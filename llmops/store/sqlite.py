@@ -181,6 +181,7 @@ class SqliteStore:
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing; IMMEDIATE, so that a second writer waits at the door and not in the middle."""
         with self._lock:
+            self._follow_rebuild()
             connection = self._connection
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -202,23 +203,33 @@ class SqliteStore:
                 f"The record at {self.path} is damaged ({error}): `llmops watch` rebuilds it."
             ) from error
         if is_damage(error):
-            self._connection.close()
-            self._connection = open_writer(self.path, f"is damaged ({error})")
-            with self._transaction() as connection:
-                writing.set_threshold(connection, self._slow_s)
+            self._begin_anew(f"is damaged ({error})")
+
+    def _begin_anew(self, because: str | None = None) -> None:
+        self._connection.close()
+        self._connection = open_writer(self.path, because)
+        self._inode = self.path.stat().st_ino
+        with self._transaction() as connection:
+            writing.set_threshold(connection, self._slow_s)
 
     def _follow_rebuild(self) -> None:
-        """A reader whose file the writer has replaced looks at the new one."""
-        if not self._read_only:
-            return
+        """A reader whose file the writer has replaced looks at the new one.
+
+        A writer whose file was removed begins a new one, and says so once by StoreUnreadable: whoever follows the
+        journal must read it from the beginning.
+        """
         try:
             inode = os.stat(self.path).st_ino  # noqa: PTH116
         except FileNotFoundError:
+            inode = 0
+        if inode == self._inode or (self._read_only and not inode):
             return
-        if inode != self._inode:
-            fresh = open_reader(self.path)
-            self._connection.close()
-            self._connection, self._inode = fresh, inode
+        if not self._read_only:
+            self._begin_anew()
+            raise StoreUnreadable(f"The record at {self.path} was removed: it is made anew from the journal.")
+        fresh = open_reader(self.path)
+        self._connection.close()
+        self._connection, self._inode = fresh, inode
 
 
 def _is_writable(text: str) -> bool:

@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from llmops.elastic.checkpoints import Checkpoints, read_checkpoints
+from llmops.elastic.client import connect
 from llmops.elastic.dead_letters import DeadLetters, read_dead_letters
+from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.journal import Batch, Line, batches
 from llmops.elastic.report import ShipReport, read_report, write_report
 from llmops.elastic.shipper import Shipper
+from llmops.settings import ElasticSettings
+from llmops.shell import elk
 from tests.elastic.server import ElasticServer
-from tests.elastic.shipments import Installation
+from tests.elastic.shipments import NOW, Installation
 
 
 def test_a_checkpoint_is_read_back_and_one_that_is_damaged_counts_as_none(tmp_path: Path) -> None:
@@ -106,3 +110,58 @@ def test_places_in_files_that_are_gone_are_forgotten(
     home.write([document], "new")
     assert home.ship() == 0
     assert list(read_checkpoints(home.settings.state.ship / "checkpoint.json")) == [document["event.id"]]
+
+
+@pytest.mark.elastic
+def test_what_a_backfill_leaves_out_is_shipped_later_and_its_place_is_kept(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(), namespace)
+    home.write([home.request()])
+    assert home.ship() == 0
+    home.write([home.request(at=NOW - 3600), b"garbage\n"])
+    with prepared_elastic.connect() as client:
+        shipper = Shipper(client, home.settings.state.journal, home.settings.state.ship, namespace, patience=0)
+        assert shipper.refill(NOW) == 0
+    assert home.ship() == 1, "the garbage is refused"
+    assert len(home.dead_letters()) == 1
+    assert home.check() == 0
+
+
+@pytest.mark.elastic
+def test_a_backfill_where_nobody_ships_leaves_no_place_that_would_hold_the_journal_back(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(), namespace)
+    home.write([home.request()])
+    assert elk.backfill(home.settings, 0.0) == 0
+    assert not (home.settings.state.ship / "checkpoint.json").exists()
+    with prepared_elastic.connect() as client:
+        client.indices.refresh(index=f"logs-llmops.request-{namespace}")
+        assert client.count(index=f"logs-llmops.request-{namespace}")["count"] == 1
+
+
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"api_key": "SEKRIT\nmore"},
+        {"api_key": "schl\u00fcssel"},
+        {"url": "http://127.0.0.1:99999"},
+    ],
+)
+def test_what_can_never_work_is_one_sentence_without_the_secret(dials: dict[str, str]) -> None:
+    with pytest.raises(ElasticProblem, match=r"API key that elastic names|elastic\.url is") as told:
+        connect(ElasticSettings.model_validate(dials))
+    assert "SEKRIT" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"api_key": "c2VjcmV0\n"},
+        {"username": "elastic", "password": "p\u00e4ssw\u20acrt"},
+        {"url": "http://127.0.0.1"},
+    ],
+)
+def test_keys_from_files_passwords_in_any_script_and_the_usual_port_do(dials: dict[str, str]) -> None:
+    connect(ElasticSettings.model_validate(dials)).close()

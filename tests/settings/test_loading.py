@@ -93,3 +93,11 @@ def test_a_page_that_may_call_is_an_origin_and_not_an_address(monkeypatch: pytes
     monkeypatch.setenv("LLMOPS_SERVE__CORS_ORIGINS", '["http://127.0.0.1:3000/chat"]')
     with pytest.raises(BadConfiguration, match=r"serve\.cors_origins"):
         load()
+
+
+def test_sums_of_hours_are_kept_as_long_as_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_STORE__HOURS_D", "30")
+    with pytest.raises(
+        BadConfiguration, match=r"store\.hours_d .*make it at least store\.requests_d and store\.minutes_d \(90\)"
+    ):
+        load()

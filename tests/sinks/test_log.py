@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
+import os
 import re
 import sys
 from pathlib import Path
@@ -31,7 +33,7 @@ def journal(tmp_path: Path) -> JournalFile:
 
 def test_a_document_goes_whole_to_the_journal_and_as_a_line_to_the_human_log(journal: JournalFile) -> None:
     stream, sink = io.StringIO(), LoguruSink(journal)
-    configure_log("INFO", journal, stream)
+    configure_log("INFO", stream)
     sink.write([_document("200 stop"), _document("quiet", "debug"), _document("500 oom", "error")])
     sink.tick()
     sink.close()
@@ -46,7 +48,7 @@ def test_a_document_goes_whole_to_the_journal_and_as_a_line_to_the_human_log(jou
 
 def test_without_a_journal_the_human_log_still_speaks() -> None:
     stream, sink = io.StringIO(), LoguruSink()
-    configure_log("INFO", None, stream)
+    configure_log("INFO", stream)
     sink.write([_document("hello")])
     sink.tick()
     sink.close()
@@ -54,7 +56,7 @@ def test_without_a_journal_the_human_log_still_speaks() -> None:
 
 
 def test_messages_without_a_document_stay_out_of_the_journal(journal: JournalFile) -> None:
-    configure_log("INFO", journal, io.StringIO())
+    configure_log("INFO", io.StringIO())
     logger.info("a word")
     logging.getLogger("llmops.x").warning("another")
     assert not journal.path.exists()
@@ -66,7 +68,7 @@ HOSTILE = "{0} {x} {} }} %s %d <red>tag</red> \x1b[2J\r\nforged 你好"
 @pytest.mark.parametrize("level", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
 def test_hostile_text_is_one_harmless_line(journal: JournalFile, level: str) -> None:
     stream = io.StringIO()
-    configure_log("DEBUG", journal, stream)
+    configure_log("DEBUG", stream)
     LoguruSink(journal).write([_document(HOSTILE, level.lower())])
     logging.getLogger("x").log(logging.getLevelName(level), "%s", HOSTILE)
     lines = stream.getvalue().splitlines()
@@ -79,7 +81,7 @@ def test_hostile_text_is_one_harmless_line(journal: JournalFile, level: str) -> 
 @given(text=st.text())
 def test_any_message_is_one_line(text: str) -> None:
     stream = io.StringIO()
-    configure_log("INFO", None, stream)
+    configure_log("INFO", stream)
     LoguruSink().write([_document(text)])
     assert stream.getvalue().count("\n") == 1
     assert len(stream.getvalue().splitlines()) == 1
@@ -90,7 +92,7 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setenv("NO_COLOR", no_color)
     terminal, pipe = _Terminal(), io.StringIO()
     for stream in (terminal, pipe):
-        configure_log("INFO", None, stream)
+        configure_log("INFO", stream)
         logger.error("x")
     assert ("\x1b[31mERROR" in terminal.getvalue()) is coloured
     assert "\x1b" not in pipe.getvalue()
@@ -99,14 +101,14 @@ def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch, n
 def test_a_terminal_without_unicode_gets_escapes_instead_of_an_error() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
-    configure_log("INFO", None, stream)
+    configure_log("INFO", stream)
     logger.info("你")
     assert rb"\u4f60" in raw.getvalue()
 
 
 def test_a_closed_terminal_costs_the_line_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     stream = io.StringIO()
-    configure_log("INFO", None, stream)
+    configure_log("INFO", stream)
     stream.close()
     logger.info("x")
     assert capsys.readouterr().err == ""
@@ -114,7 +116,7 @@ def test_a_closed_terminal_costs_the_line_and_nothing_else(capsys: pytest.Captur
 
 def test_a_traceback_is_indented_and_shows_no_values_of_variables() -> None:
     stream = io.StringIO()
-    configure_log("INFO", None, stream)
+    configure_log("INFO", stream)
     secret = "hunter" + "2"
     try:
         raise RuntimeError("bad\n2026-01-01 00:00:00 INFO forged\x1b[0m", len(secret))
@@ -128,7 +130,7 @@ def test_a_traceback_is_indented_and_shows_no_values_of_variables() -> None:
 
 def test_libraries_that_talk_at_every_request_may_only_warn() -> None:
     stream = io.StringIO()
-    configure_log("DEBUG", None, stream)
+    configure_log("DEBUG", stream)
     logging.getLogger("httpx").info("HTTP Request")
     logging.getLogger("uvicorn.error").warning("no shutdown in time")
     logging.getLogger("own").debug("detail")
@@ -140,7 +142,7 @@ def test_libraries_that_talk_at_every_request_may_only_warn() -> None:
 
 def test_a_library_that_brought_its_own_handler_is_adopted() -> None:
     stream = io.StringIO()
-    configure_log("INFO", None, stream)
+    configure_log("INFO", stream)
     library = logging.getLogger("a.library")
     library.addHandler(logging.NullHandler())
     library.propagate = False
@@ -153,7 +155,7 @@ def test_a_broken_log_call_of_a_library_does_not_reach_its_caller(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging, "raiseExceptions", True)
-    configure_log("INFO", None, io.StringIO())
+    configure_log("INFO", io.StringIO())
     logging.getLogger("x").info("%d", "no number")
     assert "Logging error" in capsys.readouterr().err
     assert sys.exc_info() == (None, None, None)
@@ -161,7 +163,7 @@ def test_a_broken_log_call_of_a_library_does_not_reach_its_caller(
 
 def test_an_alert_that_the_console_tells_is_in_the_journal_only() -> None:
     stream = io.StringIO()
-    configure_log("INFO", None, stream)
+    configure_log("INFO", stream)
     for action in ("pending", "firing", "resolved"):
         document = {
             "event.dataset": "llmops.alert",
@@ -173,3 +175,33 @@ def test_an_alert_that_the_console_tells_is_in_the_journal_only() -> None:
     assert "pending" in stream.getvalue()
     assert "firing" not in stream.getvalue()
     assert "resolved" not in stream.getvalue()
+
+
+def test_a_pipe_that_nobody_reads_stops_neither_the_record_nor_the_log(journal: JournalFile) -> None:
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    try:
+        configure_log("INFO", stream)
+        sink = LoguruSink(journal)
+        for number in range(3000):
+            sink.write([_document(f"line {number} {'x' * 50}")])
+        sink.tick()
+        assert len(journal.path.read_text().splitlines()) == 3000
+        os.read(reading, 1 << 20)
+        logging.getLogger("llmops.x").warning("read again")
+        told = os.read(reading, 1 << 20).decode()
+        assert re.match(r"\(\d+ lines were left out: nobody read them\)\n", told)
+        assert "read again" in told
+    finally:
+        configure_log("INFO", io.StringIO())
+        os.close(reading)
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def test_a_level_that_nobody_knows_is_no_reason_to_lose_what_follows(journal: JournalFile) -> None:
+    stream = io.StringIO()
+    configure_log("INFO", stream)
+    LoguruSink(journal).write([_document("odd", "notice"), _document("next")])
+    assert [line.split()[-1] for line in stream.getvalue().splitlines()] == ["odd", "next"]
+    assert len(journal.path.read_text().splitlines()) == 2

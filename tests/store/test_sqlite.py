@@ -131,3 +131,30 @@ def test_the_columns_are_those_of_the_table(tmp_path: Path) -> None:
     assert names == ["seq", *Columns._fields]
     connection.close()
     store.close()
+
+
+def test_a_writer_whose_file_was_removed_says_so_once_and_begins_a_new_one(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "llmops.sqlite")
+    store.record([request(NOW)], [Checkpoint("f", 10)])
+    for file in tmp_path.glob("llmops.sqlite*"):
+        file.unlink()
+    with pytest.raises(StoreUnreadable, match="was removed: it is made anew"):
+        store.record([request(NOW)])
+    assert store.checkpoint("f") == 0, "the journal is read from the beginning"
+    store.record([request(NOW + 1)])
+    reader = open_store(tmp_path / "llmops.sqlite", read_only=True)
+    assert reader.totals() == {"llmops.request": 1}
+    reader.close()
+    store.close()
+
+
+def test_a_count_beyond_reason_is_absent_and_stops_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "llmops.sqlite")
+    documents = [
+        request(NOW, output_tokens=1 << 62),
+        request(NOW, output_tokens=1 << 62),
+        request(NOW, output_tokens=7),
+    ]
+    assert store.record(documents) == 3
+    assert sum(bucket.output_tokens for bucket in store.series(NOW, NOW + 60, 60)) == 7
+    store.close()
