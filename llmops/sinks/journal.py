@@ -95,7 +95,6 @@ class JournalFile:
         """Retry, sync and rotate what is due, and start a new file where the active one was removed by hand."""
         with self._lock:
             if not self._closed:
-                self._segment.notice_removal()
                 self._advance()
 
     def close(self) -> None:
@@ -104,6 +103,7 @@ class JournalFile:
             if self._closed:
                 return
             now, self._retry_at = self._clock(), None
+            self._notice_removal()
             self._drain(now)
             self._sync(now)
             self._segment.close()
@@ -112,11 +112,18 @@ class JournalFile:
                 self.lost += self.waiting
                 _log.error("the journal closes with %d documents that the disk did not take", self.waiting)
 
+    def _notice_removal(self) -> None:
+        """What was not yet safe in a file that was removed by hand is written again, to the next one."""
+        if self._segment.notice_removal():
+            self._waiting.put_back(self._unsynced)
+            self._unsynced = _Lines()
+
     def _advance(self) -> None:
         now, was_stuck = self._clock(), self.trouble is not None
         if self._retry_at is not None and now < self._retry_at:
             return
         self._retry_at = None
+        self._notice_removal()
         self._drain(now)
         if was_stuck or self._is_sync_due(now):
             self._sync(now)

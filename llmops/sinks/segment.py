@@ -6,6 +6,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ Write: TypeAlias = Callable[[int, bytes], int]
 """os.write: file descriptor and bytes, gives how many it took."""
 Sync: TypeAlias = Callable[[int], None]
 """os.fdatasync: what was written to this file descriptor survives a power cut when it returns."""
+
+_LOCK_TRIES, _LOCK_RETRY_S = 50, 0.01  # half a second in all
 
 
 def active_path(directory: Path, service_name: str, started_at: float, process_id: int) -> Path:
@@ -78,10 +81,12 @@ class Segment:
         self.close()
         self.torn = False
 
-    def notice_removal(self) -> None:
-        """Let go of a file that was removed by hand, so that the next line starts a new one."""
-        if self._fd is not None and os.fstat(self._fd).st_nlink == 0:
-            self.close()
+    def notice_removal(self) -> bool:
+        """Let go of a file that was removed by hand, so that the next line starts a new one; whether it was."""
+        if self._fd is None or os.fstat(self._fd).st_nlink:
+            return False
+        self.close()
+        return True
 
     def close(self) -> None:
         """Let go of the active file. Idempotent."""
@@ -97,7 +102,7 @@ class Segment:
                 self._path.rename(self._next_aside())
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         with contextlib.suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(fd)
         self._fd = fd
         self._sync_folder()
         return fd
@@ -125,3 +130,14 @@ class Segment:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def _lock(fd: int) -> None:
+    """Whoever asks whether a file is written holds its lock for a moment: that moment is waited for, no longer."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_RETRY_S)
+        else:
+            return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import os
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,6 +16,7 @@ LINE_BYTES = 4 << 20
 _GARBAGE_BYTES = 16 << 20
 """A file that begins with more than this without an event is no journal."""
 _TAIL_BYTES = 1 << 16
+_REPEATED = "llmops.alert"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,7 +47,10 @@ def journal_bytes(folder: Path) -> int:
 
 
 def first_event_id(file: BinaryIO, line_bytes: int = LINE_BYTES) -> str | None:
-    """What this file is known by: its first event, past any garbage; None while it has none. Reads from the start."""
+    """What this file is known by: its first event, past any garbage; None while it has none. Reads from the start.
+
+    A watch that crashed may write an alert again, under its id, in another file: there the line itself counts too.
+    """
     file.seek(0)
     while file.tell() < _GARBAGE_BYTES:
         line = file.readline(line_bytes)
@@ -53,7 +58,8 @@ def first_event_id(file: BinaryIO, line_bytes: int = LINE_BYTES) -> str | None:
             return None
         event = event_of(line)
         if event is not None:
-            return str(event["event.id"])
+            first = str(event["event.id"])
+            return f"{first}/{zlib.crc32(line):08x}" if event.get("event.dataset") == _REPEATED else first
     return None
 
 

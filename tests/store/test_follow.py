@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from llmops.store import JournalFollower, MemoryStore, Progress, open_store
-from tests.store.events import lines, request, write
+from tests.store.events import alert, lines, request, write
 
 NOW = 1_700_000_000.0
 
@@ -259,3 +259,15 @@ class Journals(RuleBasedStateMachine):
 
 TestJournals: Any = Journals.TestCase
 TestJournals.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_two_files_that_begin_with_the_same_alert_are_two_files(tmp_path: Path) -> None:
+    told: dict[str, Any] = dict(alert(NOW))
+    for name, more in (("a", 1), ("b", 2)):
+        held = [told | {"message": name}, request(NOW + more)]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in held))
+    store = MemoryStore()
+    follower = JournalFollower(tmp_path, store)
+    while follower.follow().behind:
+        pass
+    assert store.totals() == {"llmops.alert": 1, "llmops.request": 2}
