@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
 import logging
@@ -18,6 +17,7 @@ from elastic_transport import ConnectionTimeout, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
 
 from llmops.elastic.errors import ElasticProblem
+from llmops.elastic.login import basic, key_from, named_key
 from llmops.settings import ElasticSettings
 
 KEY_FILE = "key"
@@ -31,11 +31,7 @@ def connect(dials: ElasticSettings, key_folder: Path | None = None) -> Elasticse
 
     key_folder: where `llmops elk setup` left a key, for when no dial names one. Nothing is asked of the server yet.
     """
-    login = dials.login
-    if login is None and key_folder is not None:
-        with contextlib.suppress(FileNotFoundError):
-            login = (key_folder / KEY_FILE).read_text(encoding="utf-8", errors="replace")
-    options = {**_who(login), **_tls(dials)}
+    options = {**_who(dials, key_folder), **_tls(dials)}
     try:
         return Elasticsearch(
             _with_port(dials.url), request_timeout=dials.timeout_s, max_retries=0, retry_on_timeout=False, **options
@@ -46,18 +42,20 @@ def connect(dials: ElasticSettings, key_folder: Path | None = None) -> Elasticse
         ) from None
 
 
-def _who(login: str | tuple[str, str] | None) -> dict[str, Any]:
+def _who(dials: ElasticSettings, key_folder: Path | None) -> dict[str, Any]:
     """As the client takes it. Raises ElasticProblem, which never quotes a secret."""
-    if login is None:
+    login = dials.login
+    if isinstance(login, tuple):
+        return {"basic_auth": basic(*login)}
+    if login is not None:
+        return {"api_key": named_key(login)}
+    path = None if key_folder is None else key_folder / KEY_FILE
+    if path is None or not path.exists():
         return {}
-    if isinstance(login, tuple):  # the client encodes in ASCII, the server reads UTF-8
-        return {"basic_auth": base64.b64encode(":".join(login).encode()).decode("ascii")}
-    key = login.strip()  # a secret that was read from a file ends with a line break
-    if not re.fullmatch(r"[\x21-\x7e]+", key):
-        raise ElasticProblem(
-            "elastic_login", "The API key that elastic names is not one line of plain characters: copy it anew."
-        )
-    return {"api_key": key}
+    if key := key_from(path):
+        return {"api_key": key}
+    sentence = f"The key in {path} is damaged: make a new one with `llmops elk setup --new-key`."
+    raise ElasticProblem("elastic_login", sentence)
 
 
 def _with_port(url: str) -> str:

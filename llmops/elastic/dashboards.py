@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ from typing import Any, TypeAlias
 import httpx
 
 from llmops.elastic.errors import ElasticProblem
+from llmops.elastic.login import header
 
 FOLDER = Path(__file__).parents[2] / "dashboards"
 TIMEOUT_S = 30.0
@@ -37,7 +39,8 @@ def boards(folder: Path = FOLDER) -> Mapping[str, Board]:
 
 
 def import_all(url: str, login: Login, *, ca_certs: Path | None = None, folder: Path = FOLDER) -> list[str]:
-    """Create or replace each dashboard; gives their ids. Raises KibanaProblem at the first that is not taken.
+    """Create or replace each dashboard; gives their ids. Raises KibanaProblem at the first that is not taken, and
+    ElasticProblem for a login that can't be sent.
 
     url: of Kibana, with the path of a space if it is to be another than the default one.
     ca_certs: file of the authority that signed Kibana's certificate; None: the ones that this machine trusts.
@@ -45,14 +48,21 @@ def import_all(url: str, login: Login, *, ca_certs: Path | None = None, folder: 
     wanted = boards(folder)
     if not wanted:
         raise KibanaProblem(f"There are no dashboards in {folder}: they come with the repository, so run from a clone.")
-    auth = httpx.BasicAuth(*login) if isinstance(login, tuple) else None
-    headers = {"kbn-xsrf": "true"} | ({} if isinstance(login, tuple) else {"Authorization": f"ApiKey {login}"})
-    with httpx.Client(
-        auth=auth, headers=headers, verify=_trusted(ca_certs), timeout=TIMEOUT_S, trust_env=False
-    ) as http:
+    _require_address(url)
+    headers = {"kbn-xsrf": "true", "Authorization": header(login)}
+    with httpx.Client(headers=headers, verify=_trusted(ca_certs), timeout=TIMEOUT_S, trust_env=False) as http:
         for board_id, body in wanted.items():
             _put(http, url.rstrip("/"), board_id, body)
     return list(wanted)
+
+
+def _require_address(url: str) -> None:
+    try:
+        if urllib.parse.urlsplit(url).port != 0:  # reading the port is what fails
+            return
+    except ValueError:
+        pass
+    raise KibanaProblem(f"elastic.kibana_url is {url}: give scheme, host and port, as in https://127.0.0.1:5601.")
 
 
 def _trusted(ca_certs: Path | None) -> ssl.SSLContext | bool:

@@ -13,6 +13,7 @@ from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundErro
 
 from llmops.elastic.client import KEY_FILE, plain_words, reason_of
 from llmops.elastic.errors import ElasticProblem
+from llmops.elastic.login import key_from
 
 OURS = ("logs-llmops.*", "metrics-llmops.*")
 READ: Mapping[str, Any] = {
@@ -55,7 +56,7 @@ def ensure_keys(client: Elasticsearch, folder: Path, *, renew: bool = False) -> 
 
 
 def _ensure(client: Elasticsearch, path: Path, name: str, role: Mapping[str, Any], *, renew: bool) -> str:
-    old = path.read_text(encoding="ascii").strip() if path.exists() else None
+    old = key_from(path) if path.exists() else None  # one that is damaged is made anew
     if old and not renew and _accepted(client, old):
         return f"Key {name}: accepted as it is, in {path}."
     _write(path, make_key(client, name, role))
