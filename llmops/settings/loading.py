@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ COMMAND_LINE = "command line"
 _PREFIX = "LLMOPS_"
 _FILE_VARIABLE = "LLMOPS_CONFIG"
 _DEFAULT_FILE = Path("llmops.toml")
+_WITH_USER = re.compile(r"//[^/]*@")
+"""An address with a user in it has a password too."""
 
 
 class BadConfiguration(Exception):
@@ -127,4 +130,14 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
         known = set(_names()) if "." in name else set(Settings.model_fields)
         return f"{name} {where} is no dial{_closest(name, known)}."
     wrong = first["msg"][0].lower() + first["msg"][1:]
+    if _is_secret(name) or _WITH_USER.search(str(first["input"])):
+        return f"{name} {where} can't be used: {wrong}."
     return f"{name} {where} is {first['input']!r}: {wrong}."
+
+
+def _is_secret(name: str) -> bool:
+    """A mistake in one is told without it."""
+    section, _, dial = name.partition(".")
+    model = Settings.model_fields[section].annotation if section in Settings.model_fields else None
+    field = model.model_fields.get(dial) if isinstance(model, type) and issubclass(model, BaseModel) else None
+    return field is not None and "SecretStr" in str(field.annotation)

@@ -101,3 +101,19 @@ def test_sums_of_hours_are_kept_as_long_as_the_rows(monkeypatch: pytest.MonkeyPa
         BadConfiguration, match=r"store\.hours_d .*make it at least store\.requests_d and store\.minutes_d \(90\)"
     ):
         load()
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("password = 48151623", "elastic.password in llmops.toml can't be used: input should be a valid string."),
+        ("api_key = [48151623]", "elastic.api_key in llmops.toml can't be used: input should be a valid string."),
+        ('url = "http://me:48151623@box:9200"', "elastic.url in llmops.toml can't be used: string should match"),
+    ],
+)
+def test_a_mistake_in_a_secret_is_told_without_it(an_empty_folder: Path, line: str, sentence: str) -> None:
+    (an_empty_folder / "llmops.toml").write_text(f"[elastic]\n{line}\n")
+    with pytest.raises(BadConfiguration) as told:
+        load()
+    assert str(told.value).startswith(sentence)
+    assert "48151623" not in str(told.value)
