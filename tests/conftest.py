@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 import pytest
 
+from tests.elastic import server
 from tests.elastic.server import elastic_server, namespace, prepared_elastic
 
 __all__ = ["elastic_server", "namespace", "prepared_elastic"]
@@ -14,3 +17,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         group = "elastic" if item.get_closest_marker("elastic") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """All tests that wanted an Elasticsearch where there is none stand in one line of the summary."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple) and server.NOT_RUN in report.longrepr[2]:
+        report.longrepr = (str(server.__file__), 1, report.longrepr[2])
+    return report

@@ -27,7 +27,8 @@ from llmops.settings import ElasticSettings
 
 START = Path(__file__).parents[3] / "shared" / "elasticsearch" / "start"
 URL_VARIABLE = "LLMOPS_TEST_ELASTICSEARCH_URL"
-SKIPPED = f"the Elasticsearch tests did not run: there is no {START}, and {URL_VARIABLE} is not set"
+NOT_RUN = "the Elasticsearch tests did not run"
+SKIPPED = f"{NOT_RUN}: there is no {START}, and {URL_VARIABLE} is not set"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class ElasticProcess:
                     return
             if self._process is not None and self._process.poll() is not None:
                 last = (self.folder / "log").read_text(errors="replace").strip().splitlines()[-1:]
-                pytest.skip(f"the Elasticsearch tests did not run: {''.join(last)}")
+                pytest.skip(f"{NOT_RUN}: {''.join(last)}")
             time.sleep(0.2)
         pytest.fail(f"Elasticsearch did not start in {timeout_s} s: see {self.folder / 'log'}")
 
