@@ -9,7 +9,8 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from llmops.store.lines import event_of
+from llmops.store.columns import Written
+from llmops.store.lines import event_of, salvage
 
 LINE_BYTES = 4 << 20
 """No event is this long: the first part of a longer line is skipped, and its rest becomes garbage of its own."""
@@ -49,18 +50,25 @@ def journal_bytes(folder: Path) -> int:
 def first_event_id(file: BinaryIO, line_bytes: int = LINE_BYTES) -> str | None:
     """What this file is known by: its first event, past any garbage; None while it has none. Reads from the start.
 
-    A watch that crashed may write an alert again, under its id, in another file: there the line itself counts too.
+    The line itself counts too where another file may begin with the same event: an alert, which a watch that crashed
+    writes again under its id, and a damaged line that an event was saved out of, whose sound copy may lie beside it.
     """
     file.seek(0)
     while file.tell() < _GARBAGE_BYTES:
         line = file.readline(line_bytes)
         if not line.endswith(b"\n") and len(line) < line_bytes:
             return None
-        event = event_of(line)
+        whole = event_of(line)
+        event = whole or _saved_from(line)
         if event is not None:
-            first = str(event["event.id"])
-            return f"{first}/{zlib.crc32(line):08x}" if event.get("event.dataset") == _REPEATED else first
+            ambiguous = whole is None or event.get("event.dataset") == _REPEATED
+            return f"{event.event_id}/{zlib.crc32(line):08x}" if ambiguous else event.event_id
     return None
+
+
+def _saved_from(line: bytes) -> Written | None:
+    """The first event in a line that is none."""
+    return next((event for part in salvage(line) if (event := event_of(part)) is not None), None)
 
 
 def whole_bytes(file: BinaryIO) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from llmops.sinks import JournalFile
 from llmops.store import JournalFollower, MemoryStore, Retention, Store, Trimmed, journal_bytes, open_store
-from tests.store.events import request, write
+from tests.store.events import lines, request, write
 
 NOW = 1_700_000_000.0
 
@@ -172,3 +172,12 @@ def test_a_store_on_a_full_disk_does_not_keep_the_files_that_fill_it(tmp_path: P
     store._connection.execute("PRAGMA query_only = ON")
     assert retention(folder, store, 1).trim().removed == 2
     store.close()
+
+
+def test_a_file_of_one_joined_line_is_kept_until_it_was_read_and_goes_then(tmp_path: Path, store: MemoryStore) -> None:
+    folder = tmp_path / "journal"
+    folder.mkdir()
+    (folder / "a.jsonl").write_bytes(lines([request(NOW)]).rstrip() + lines([request(NOW)]))
+    assert retention(folder, store, 1).trim().removed == 0
+    JournalFollower(folder, store).follow()
+    assert retention(folder, store, 1).trim() == Trimmed(size_bytes=0, removed=1, lost=0)
