@@ -26,6 +26,7 @@ from llmops.store.contract import (
     RequestRow,
     Usage,
 )
+from llmops.store.leftout import LeftOut
 
 
 class MemoryStore:
@@ -35,16 +36,16 @@ class MemoryStore:
         self._events: dict[str, Columns] = {}
         self._offsets: dict[str, int] = {}
         self._states: dict[str, str] = {}
-        self._pruned: dict[Kept, float] = {}
+        self._pruned: dict[str, float] = {}
+        self._left_out = LeftOut()
         self._lock = threading.RLock()
 
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
         rows = [columns for columns in map(columns_of, documents) if columns is not None]
         with self._lock:
             before = len(self._events)
-            for row in rows:
-                if row.at >= self._pruned.get(kept_as(row.dataset), -math.inf):
-                    self._events.setdefault(row.event_id, row)
+            for row in self._left_out.sift(rows, self._pruned):
+                self._events.setdefault(row.event_id, row)
             self._offsets.update((mark.first_event_id, mark.offset) for mark in checkpoints)
             return len(self._events) - before
 

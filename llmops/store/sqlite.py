@@ -31,6 +31,7 @@ from llmops.store.contract import (
     Usage,
 )
 from llmops.store.errors import StoreUnreadable
+from llmops.store.leftout import LeftOut
 from llmops.store.opening import is_damage, open_reader, open_writer
 from llmops.store.where import to_sql
 
@@ -53,6 +54,7 @@ class SqliteStore:
         self._read_only = read_only
         self._slow_s = slow_s
         self._lock = threading.RLock()
+        self._left_out = LeftOut()
         self._connection = open_reader(path) if read_only else open_writer(path)
         self._inode = path.stat().st_ino
         if not read_only:
@@ -62,7 +64,7 @@ class SqliteStore:
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
         rows = [columns for columns in map(columns_of, documents) if columns is not None]
         with self._transaction() as connection:
-            return writing.record(connection, rows, checkpoints)
+            return writing.record(connection, rows, checkpoints, self._left_out)
 
     def checkpoint(self, first_event_id: str) -> int:
         found = self._ask(queries.LOAD_CHECKPOINT, {"first_event_id": first_event_id})

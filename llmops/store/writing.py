@@ -11,15 +11,16 @@ from llmops.store.answers import hour_of
 from llmops.store.columns import Columns, kept_as
 from llmops.store.contract import Checkpoint, Kept
 from llmops.store.covering import HOUR_S, MINUTE_S
+from llmops.store.leftout import LeftOut
 from llmops.store.rollups import RECOUNT_SLOW, Rollups
 from llmops.store.schema import INSERT
 
 
-def record(connection: sqlite3.Connection, rows: Sequence[Columns], checkpoints: Sequence[Checkpoint]) -> int:
+def record(
+    connection: sqlite3.Connection, rows: Sequence[Columns], checkpoints: Sequence[Checkpoint], left_out: LeftOut
+) -> int:
     """Rows that are new, their part of the rollups, and how far the journal was read. Returns how many were new."""
-    pruned = dict(connection.execute(queries.LOAD_PRUNED))
-    if pruned:  # what is older may have been counted and deleted
-        rows = [row for row in rows if row.at >= pruned.get(kept_as(row.dataset), -math.inf)]
+    rows = left_out.sift(rows, dict(connection.execute(queries.LOAD_PRUNED)))
     ((last,),) = connection.execute(queries.LAST_ROW)
     before = connection.total_changes
     connection.executemany(INSERT, rows)

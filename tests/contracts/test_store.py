@@ -143,3 +143,19 @@ def test_an_event_older_than_what_was_pruned_is_not_taken_again(store: Store) ->
     store.prune({"requests": HOUR + 3600})
     assert store.record([old, request(HOUR + 1), young, sample(HOUR)]) == 1
     assert store.totals() == {"llmops.request": 1, "llmops.gpu": 1}
+
+
+def test_what_is_left_out_because_it_is_older_is_told_once_and_again_at_ten_times_as_many(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.record([request(HOUR)])
+    store.prune({"requests": HOUR + 3600, "samples": HOUR})
+    for each in range(3):
+        store.record([request(HOUR + each), request(HOUR + each), request(HOUR + 3600)])
+    assert [record.getMessage() for record in caplog.records] == [
+        "2 events were not recorded: they are older than what was deleted (requests before 2023-11-14T23:00Z, samples "
+        "before 2023-11-14T22:00Z), and may have been counted before. To count them all the same, stop watch, delete "
+        "the store, and watch makes it again from the journal."
+    ]
+    store.record([request(HOUR) for _ in range(20)])
+    assert [record.getMessage().split()[0] for record in caplog.records] == ["2", "26"]
