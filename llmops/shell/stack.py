@@ -6,24 +6,22 @@ import dataclasses
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from llmops.elastic.dashboards import KibanaProblem, import_all
 from llmops.elastic.stack import environment, preflight
 from llmops.elastic.stack.compose import ComposeProblem, Part, find
 from llmops.elastic.streams import STREAMS
 from llmops.elastic.templates import template_of
 from llmops.settings import Settings
+from llmops.shell.welcome import welcome
 
 _AUTHORITY = "/usr/share/elasticsearch/config/certificates/ca.crt"
-_KIBANA_STARTS_S = 300.0
-_PAUSE_S = 3.0
+_PRIVATE = 0o700
 
 
 def up(settings: Settings) -> int:
@@ -46,7 +44,7 @@ def up(settings: Settings) -> int:
             return code
     except (ComposeProblem, OSError) as error:
         return _complain(error)
-    return _welcome(environment.read(compose.environment), authority)
+    return welcome(environment.read(compose.environment), authority, settings.elastic.keep_days)
 
 
 def down(*, delete_data: bool) -> int:
@@ -77,43 +75,24 @@ def status(*, as_json: bool) -> int:
     return 0 if parts and all(part.is_well for part in parts) else 1
 
 
-def bring_dashboards(put: Callable[[], list[str]], *, patience_s: float, pause_s: float = _PAUSE_S) -> list[str]:
-    """Put them as soon as Kibana takes them. Raises KibanaProblem when it refuses, or stays away for so long."""
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            return put()
-        except KibanaProblem as problem:
-            if not problem.passing or time.monotonic() > deadline:
-                raise
-        time.sleep(pause_s)
-
-
 def _given(state: Path) -> dict[str, str]:
     return {"COMPOSE_PROJECT_NAME": "llmops-elk", "LLMOPS_UID": str(os.getuid()), "LLMOPS_STATE": str(state)}
 
 
 def _lay_out(state: Path, keep_days: Mapping[str, int]) -> None:
-    """The folders that containers see: docker would make missing ones itself, and they would be root's."""
-    templates = state / "elk" / "templates"
-    for folder in (state / "journal", templates):
-        folder.mkdir(parents=True, exist_ok=True)
+    """The folders that containers see, for their owner alone; docker would make missing ones itself, as root's.
+
+    What is there already is closed as well, except the state folder itself: it may be one that holds other things.
+    """
+    elk, templates = state / "elk", state / "elk" / "templates"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=_PRIVATE, exist_ok=True)
+    for folder in (state / "journal", elk, templates):
+        folder.mkdir(mode=_PRIVATE, exist_ok=True)
+        folder.chmod(_PRIVATE)
     for stream in STREAMS:
         body = json.dumps(template_of(stream, keep_days.get(stream.dataset)), indent=2)
         (templates / f"{stream.template}.json").write_text(body, encoding="utf-8")
-
-
-def _welcome(known: dict[str, str], authority: Path) -> int:
-    kibana = f"https://localhost:{known.get('KIBANA_PORT', '5601')}"
-    login = ("elastic", known["ELASTIC_PASSWORD"])
-    try:
-        put = bring_dashboards(lambda: import_all(kibana, login, ca_certs=authority), patience_s=_KIBANA_STARTS_S)
-    except KibanaProblem as problem:
-        _say(f"The dashboards are not there: {problem} Then: `llmops elk up` again.")
-        return 1
-    _say(f"Kibana: {kibana}, user elastic, password in .env; {len(put)} dashboards. Its authority: {authority}")
-    _say("The API behind nginx: http://127.0.0.1:8080/v1, with a key (`llmops keys create NAME`).")
-    return 0
 
 
 def _table(parts: list[Part]) -> Table:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from llmops.elastic.dashboards import KibanaProblem, boards, import_all
-from llmops.shell.stack import bring_dashboards
+from llmops.shell.welcome import when_it_answers
 from tests.elk.proxy import ROOT
 from tests.route.processes import free_port
 
@@ -110,15 +110,15 @@ def test_a_refusal_is_one_sentence(status: int, said: str) -> None:
 
 def test_a_kibana_that_starts_is_waited_for_and_one_that_refuses_is_not() -> None:
     with kibana(503, 503) as server:
-        assert len(bring_dashboards(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)) == 5
+        assert len(when_it_answers(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)) == 5
     with kibana(401) as server, pytest.raises(KibanaProblem, match="does not accept"):
-        bring_dashboards(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)
+        when_it_answers(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)
 
 
 def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(KibanaProblem, match=f"No Kibana answers at {url}: is it running?"):
-        bring_dashboards(lambda: import_all(url, LOGIN), patience_s=0, pause_s=0.01)
+        when_it_answers(lambda: import_all(url, LOGIN), patience_s=0, pause_s=0.01)
     for authority in (tmp_path / "missing", Path(__file__)):
         with pytest.raises(KibanaProblem, match=r"can't be read as the certificate of an authority\."):
             import_all(url, LOGIN, ca_certs=authority)

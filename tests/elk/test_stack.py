@@ -129,6 +129,12 @@ def test_up_makes_env_and_lays_out_what_the_containers_see(tmp_path: Path) -> No
     assert there["LLMOPS_STATE"] == str(tmp_path)
     assert there["ELASTIC_PASSWORD"] not in done.stderr + done.stdout
     assert (tmp_path / "journal").is_dir()
+    folders = [tmp_path / name for name in ("journal", "elk", "elk/templates")]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
+    for folder in folders:
+        folder.chmod(0o755)  # as an earlier version left them
+    assert box.call("elk", "up").returncode == 3
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
     templates = [json.loads(path.read_text()) for path in (tmp_path / "elk" / "templates").glob("*.json")]
     assert sorted(template["index_patterns"][0] for template in templates)[0] == "logs-llmops.access-*"
     asked = (tmp_path / "asked").read_text()
