@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import pytest
 
 from llmops.elastic.dashboards import KibanaProblem, boards, import_all
 from llmops.shell.welcome import when_it_answers
-from tests.elk.proxy import ROOT
+from tests.elk.test_setup import make_certificates
 from tests.route.processes import free_port
 
 LOGIN = ("elastic", "secret")
@@ -127,13 +126,12 @@ def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_kibanas_certificate_is_checked_against_the_stacks_own_authority(tmp_path: Path) -> None:
-    subprocess.run(
-        ["bash", str(ROOT / "deploy" / "elk-certificates.sh"), str(tmp_path)], check=True, capture_output=True
-    )
+    assert make_certificates(tmp_path).returncode == 0
+    own = tmp_path / "parts" / "kibana"
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "kibana.crt", tmp_path / "kibana.key")
+    context.load_cert_chain(own / "kibana.crt", own / "kibana.key")
     with kibana(tls=context) as server:
         url = server.url.replace("http://127.0.0.1", "https://localhost")
-        assert len(import_all(url, LOGIN, ca_certs=tmp_path / "ca.crt")) == len(server.taken) == len(boards())
+        assert len(import_all(url, LOGIN, ca_certs=own / "ca.crt")) == len(server.taken) == len(boards())
         with pytest.raises(KibanaProblem, match="signed by nobody that"):
             import_all(url, LOGIN)

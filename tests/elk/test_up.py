@@ -19,7 +19,7 @@ from tests.elastic.proxy import FaultProxy, fault_proxy
 from tests.elastic.server import ElasticServer
 from tests.elastic.shipments import Installation
 from tests.elk.test_kibana import Kibana, kibana
-from tests.elk.test_setup import run
+from tests.elk.test_setup import make_certificates
 from tests.elk.test_stack import docker_that
 from tests.route.processes import Box
 
@@ -38,11 +38,11 @@ class Running:
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
-    assert run("elk-certificates.sh", str(folder)).returncode == 0
+    assert make_certificates(folder).returncode == 0
     for part in ("elasticsearch", "kibana"):
-        both = (folder / f"{part}.key").read_text() + (folder / f"{part}.crt").read_text()
-        (folder / f"{part}.pem").write_text(both)
-    return folder
+        own = folder / "parts" / part
+        (own / f"{part}.pem").write_text((own / f"{part}.key").read_text() + (own / f"{part}.crt").read_text())
+    return folder / "parts"
 
 
 @pytest.fixture
@@ -59,8 +59,11 @@ def started(server: ElasticServer, certificates: Path, folder: Path, password: s
     box = Box(folder, elastic__request_days=9)
     box.environment["PATH"] = f"{docker_that(folder, script)}:{os.environ['PATH']}"
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates / "kibana.pem")
-    with fault_proxy(server.port, certificates / "elasticsearch.pem") as proxy, kibana(tls=context) as boards_taker:
+    context.load_cert_chain(certificates / "kibana" / "kibana.pem")
+    with (
+        fault_proxy(server.port, certificates / "elasticsearch" / "elasticsearch.pem") as proxy,
+        kibana(tls=context) as boards_taker,
+    ):
         lines = (
             f"ELASTIC_PASSWORD={password}",
             f"ELASTICSEARCH_PORT={proxy.port}",
