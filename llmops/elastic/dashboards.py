@@ -34,8 +34,16 @@ class KibanaProblem(ElasticProblem):
 
 
 def boards(folder: Path = FOLDER) -> Mapping[str, Board]:
-    """Id -> request body of every dashboard there."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    """Id -> request body of every dashboard there. Raises KibanaProblem for a damaged file, and OSError."""
+    return {path.stem: _board(path) for path in sorted(folder.glob("*.json"))}
+
+
+def _board(path: Path) -> Board:
+    try:
+        body: Board = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise KibanaProblem(f"{path} is no JSON: it is damaged, so take it from the repository again.") from None
+    return body
 
 
 def import_all(url: str, login: Login, *, ca_certs: Path | None = None, folder: Path = FOLDER) -> list[str]:
