@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from llmops.elastic.client import speaks_no_tls
 from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.login import header
 
@@ -91,6 +92,10 @@ def _put(http: httpx.Client, url: str, board_id: str, body: Board) -> None:
                 f"The certificate of {url} is signed by nobody that this machine trusts: name its authority's file."
             )
             raise KibanaProblem(sentence) from error
+        if speaks_no_tls(str(error)):
+            raise KibanaProblem(
+                f"What answers at {url} speaks no TLS: let elastic.kibana_url begin with http://."
+            ) from error
         raise KibanaProblem(f"No Kibana answers at {url}: is it running?", passing=True) from error
     except httpx.HTTPError as error:
         raise KibanaProblem(f"{url} did not answer ({type(error).__name__}).", passing=True) from error

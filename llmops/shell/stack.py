@@ -19,6 +19,7 @@ from llmops.elastic.stack.errors import ComposeProblem, EnvironmentProblem, Stac
 from llmops.elastic.streams import STREAMS
 from llmops.elastic.templates import template_of
 from llmops.settings import Settings
+from llmops.shell.shipping import in_words
 from llmops.shell.welcome import welcome
 from llmops.untrusted import spelled_out
 
@@ -41,7 +42,7 @@ def up(settings: Settings) -> int:
         if not any(part.state == "running" for part in compose.parts()):
             _warn(state, environment.read(compose.environment))
         if code := compose.run("up", "--detach", "--remove-orphans"):
-            _say("Not everything started: `llmops elk status` says what, `docker compose logs PART` says why.")
+            _say(f"Not everything started: `llmops elk status` says what, {_logs(compose)} says why.")
             return code
         authority = state / "elk" / "ca.crt"
         if code := compose.run("cp", f"elasticsearch:{_AUTHORITY}", str(authority)):
@@ -83,6 +84,11 @@ def status(*, as_json: bool) -> int:
     else:
         Console(highlight=False).print(_table(parts))
     return 0 if parts and all(part.is_well for part in parts) else 1
+
+
+def _logs(compose: Compose) -> str:
+    project = environment.read(compose.environment)["COMPOSE_PROJECT_NAME"]
+    return f"`docker compose -p {project} logs PART`"
 
 
 def _compose() -> Compose:
@@ -147,8 +153,5 @@ def _say(sentence: str) -> None:
 
 
 def _complain(error: Exception) -> int:
-    if isinstance(error, OSError) and error.filename is not None:
-        _say(f"llmops elk: {error.filename} can't be used: {(error.strerror or str(error)).lower()}.")
-    else:
-        _say(f"llmops elk: {error}")
+    _say(f"llmops elk: {in_words(error)}")
     return 2

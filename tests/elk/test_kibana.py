@@ -118,6 +118,8 @@ def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(KibanaProblem, match=f"No Kibana answers at {url}: is it running?"):
         when_it_answers(lambda: import_all(url, LOGIN), patience_s=0, pause_s=0.01)
+    with kibana() as server, pytest.raises(KibanaProblem, match=r"speaks no TLS: let elastic\.kibana_url begin"):
+        import_all(server.url.replace("http://", "https://"), LOGIN)
     for authority in (tmp_path / "missing", Path(__file__)):
         with pytest.raises(KibanaProblem, match=r"can't be read as the certificate of an authority\."):
             import_all(url, LOGIN, ca_certs=authority)
