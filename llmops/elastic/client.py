@@ -78,6 +78,11 @@ def _tls(dials: ElasticSettings) -> dict[str, Any]:
     if dials.ca_certs is not None:
         if not dials.ca_certs.is_file():
             raise ElasticProblem("elastic_certificate", f"elastic.ca_certs names {dials.ca_certs}, which is no file.")
+        try:
+            ssl.create_default_context(cafile=dials.ca_certs)
+        except OSError:  # ssl.SSLError is one
+            sentence = f"elastic.ca_certs names {dials.ca_certs}, in which no certificate can be read."
+            raise ElasticProblem("elastic_certificate", sentence) from None
         options["ca_certs"] = str(dials.ca_certs)
     return options
 
@@ -95,7 +100,7 @@ def problem_of(error: ApiError | TransportError, client: Elasticsearch) -> Elast
     """The sentence for what the client raised, and whether waiting may help."""
     url = next(iter(client.transport.node_pool.all())).base_url
     if isinstance(error, TlsError):
-        return _of_certificate(url)
+        return _of_plain(url) if speaks_no_tls(str(error.message)) else _of_certificate(url)
     if isinstance(error, ConnectionTimeout):
         return ElasticProblem("elastic_timeout", f"{url} did not answer in time: {_short(error)}.", passing=True)
     if isinstance(error, Unreachable):
@@ -136,6 +141,16 @@ def _of_login(error: ApiError, url: str, reason: str) -> ElasticProblem:
         return ElasticProblem("elastic_login", sentence)
     sentence = f"{url} does not accept the user and password, or the key, that elastic names: {reason}."
     return ElasticProblem("elastic_login", sentence)
+
+
+def speaks_no_tls(told: str) -> bool:
+    """What OpenSSL says when the other side answers in clear."""
+    return "wrong version number" in told.lower().replace("_", " ") or "record layer failure" in told.lower()
+
+
+def _of_plain(url: str) -> ElasticProblem:
+    sentence = f"What answers at {url} speaks no TLS: let elastic.url begin with http://, or turn its TLS on."
+    return ElasticProblem("elastic_certificate", sentence)
 
 
 def _of_certificate(url: str) -> ElasticProblem:

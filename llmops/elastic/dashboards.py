@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
+from llmops.elastic.client import speaks_no_tls
 from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.login import header
 
@@ -34,8 +35,16 @@ class KibanaProblem(ElasticProblem):
 
 
 def boards(folder: Path = FOLDER) -> Mapping[str, Board]:
-    """Id -> request body of every dashboard there."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+    """Id -> request body of every dashboard there. Raises KibanaProblem for a damaged file, and OSError."""
+    return {path.stem: _board(path) for path in sorted(folder.glob("*.json"))}
+
+
+def _board(path: Path) -> Board:
+    try:
+        body: Board = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise KibanaProblem(f"{path} is no JSON: it is damaged, so take it from the repository again.") from None
+    return body
 
 
 def import_all(url: str, login: Login, *, ca_certs: Path | None = None, folder: Path = FOLDER) -> list[str]:
@@ -83,6 +92,10 @@ def _put(http: httpx.Client, url: str, board_id: str, body: Board) -> None:
                 f"The certificate of {url} is signed by nobody that this machine trusts: name its authority's file."
             )
             raise KibanaProblem(sentence) from error
+        if speaks_no_tls(str(error)):
+            raise KibanaProblem(
+                f"What answers at {url} speaks no TLS: let elastic.kibana_url begin with http://."
+            ) from error
         raise KibanaProblem(f"No Kibana answers at {url}: is it running?", passing=True) from error
     except httpx.HTTPError as error:
         raise KibanaProblem(f"{url} did not answer ({type(error).__name__}).", passing=True) from error

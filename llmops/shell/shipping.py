@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -25,7 +26,14 @@ def told(verb: str) -> Iterator[None]:
     try:
         yield
     except (ElasticProblem, KibanaProblem, AlreadyShipping, OSError) as error:
-        sys.stderr.write(f"llmops {verb}: {spelled_out(str(error))}\n")
+        sys.stderr.write(f"llmops {verb}: {spelled_out(in_words(error))}\n")
+
+
+def in_words(error: Exception) -> str:
+    """What the error says; of one about a file, its name and the reason without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)} can't be used: {error.strerror.lower()}."
+    return str(error)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,8 @@ class FaultProxy:
         self.faults: collections.deque[Fault] = collections.deque()
         self.refusing = threading.Event()
         self.after_fault: Callable[[], object] = lambda: None
+        self.asked: list[tuple[str, str, bytes]] = []
+        """Method, path and body of all that is no bulk request."""
         self.bulks = 0
         self.faulty = 0
         self.upstream_port = port
@@ -81,6 +83,8 @@ def _handler(proxy: FaultProxy) -> type[http.server.BaseHTTPRequestHandler]:
         def _pass(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             fault = proxy.next_fault() if self.path.startswith("/_bulk") else None
+            if not self.path.startswith("/_bulk"):
+                proxy.asked.append((self.command, self.path, body))
             if fault == "some are busy":
                 self._half(body)
             elif fault in ("refuse", "unavailable"):

@@ -217,6 +217,31 @@ def test_a_certificate_file_that_is_not_there_is_told(tmp_path: Path, capsys: py
     assert f"elastic.ca_certs names {tmp_path / 'ca.pem'}, which is no file" in told(capsys)
 
 
+def test_a_certificate_file_that_holds_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = Installation(tmp_path, dials("https://127.0.0.1:1", ca_certs=Path(__file__)), "default")
+    assert home.ship() == 2
+    assert f"elastic.ca_certs names {__file__}, in which no certificate can be read" in told(capsys)
+
+
+def test_a_server_that_speaks_no_tls_is_told_apart_from_one_with_a_strange_certificate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(lambda asked: (200, {})) as url:
+        home = Installation(tmp_path, dials(url.replace("http://", "https://")), "default")
+        assert home.setup() == 2
+    assert "speaks no TLS: let elastic.url begin with http://" in told(capsys)
+
+
+@elastic
+def test_a_state_directory_that_cannot_be_is_told_by_its_name(
+    prepared_elastic: ElasticServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    home = Installation(tmp_path / "file", prepared_elastic.dials(), "default")
+    assert home.setup() == 2
+    assert f"llmops elk setup: {tmp_path}/file" in told(capsys)
+
+
 def test_what_went_to_the_failure_store_is_no_success() -> None:
     assert _answer({"create": {"status": 201, "failure_store": "used"}}).outcome is Outcome.REFUSED
     assert _answer({"create": {"status": 201, "failure_store": "not_applicable_or_unknown"}}).outcome is Outcome.CREATED

@@ -118,6 +118,32 @@ def test_each_part_knows_only_the_secrets_that_it_needs(services: dict[str, dict
     }
 
 
+def test_each_part_sees_its_own_key_and_only_the_certificates_step_sees_the_authoritys(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    mounted = {
+        name: {volume.split(":")[0] for volume in map(as_text, part.get("volumes", []))}
+        for name, part in services.items()
+    }
+    private = {volume for volumes in mounted.values() for volume in volumes if volume.endswith("-certificates")}
+    seen_by = {
+        volume: {name for name, volumes in mounted.items() if volume in volumes} for volume in (*private, "authority")
+    }
+    assert seen_by == {
+        "authority": {"certificates"},
+        **{
+            f"{part}-certificates": {"certificates", part}
+            for part in ("elasticsearch", "kibana", "logstash", "filebeat")
+        },
+    }
+    assert "certificates" not in mounted["filebeat"] | mounted["nginx"]
+
+
+def as_text(volume: str | dict[str, str]) -> str:
+    """One version of Compose prints `source:target`, the next an object."""
+    return volume if isinstance(volume, str) else f"{volume.get('source')}:{volume['target']}"
+
+
 def test_every_file_that_it_mounts_is_there(services: dict[str, dict[str, Any]]) -> None:
     text = yaml.safe_load(FILE.read_text())["services"]
     mounted = [volume.split(":")[0] for part in text.values() for volume in part.get("volumes", []) if volume[0] == "."]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from typing import Any
 import pytest
 
 from llmops.elastic.dashboards import KibanaProblem, boards, import_all
-from llmops.shell.stack import bring_dashboards
-from tests.elk.proxy import ROOT
+from llmops.shell.welcome import when_it_answers
+from tests.elk.test_setup import make_certificates
 from tests.route.processes import free_port
 
 LOGIN = ("elastic", "secret")
@@ -110,15 +109,17 @@ def test_a_refusal_is_one_sentence(status: int, said: str) -> None:
 
 def test_a_kibana_that_starts_is_waited_for_and_one_that_refuses_is_not() -> None:
     with kibana(503, 503) as server:
-        assert len(bring_dashboards(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)) == 5
+        assert len(when_it_answers(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)) == 5
     with kibana(401) as server, pytest.raises(KibanaProblem, match="does not accept"):
-        bring_dashboards(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)
+        when_it_answers(lambda: import_all(server.url, LOGIN), patience_s=10, pause_s=0.01)
 
 
 def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(KibanaProblem, match=f"No Kibana answers at {url}: is it running?"):
-        bring_dashboards(lambda: import_all(url, LOGIN), patience_s=0, pause_s=0.01)
+        when_it_answers(lambda: import_all(url, LOGIN), patience_s=0, pause_s=0.01)
+    with kibana() as server, pytest.raises(KibanaProblem, match=r"speaks no TLS: let elastic\.kibana_url begin"):
+        import_all(server.url.replace("http://", "https://"), LOGIN)
     for authority in (tmp_path / "missing", Path(__file__)):
         with pytest.raises(KibanaProblem, match=r"can't be read as the certificate of an authority\."):
             import_all(url, LOGIN, ca_certs=authority)
@@ -127,13 +128,12 @@ def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_kibanas_certificate_is_checked_against_the_stacks_own_authority(tmp_path: Path) -> None:
-    subprocess.run(
-        ["bash", str(ROOT / "deploy" / "elk-certificates.sh"), str(tmp_path)], check=True, capture_output=True
-    )
+    assert make_certificates(tmp_path).returncode == 0
+    own = tmp_path / "parts" / "kibana"
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tmp_path / "kibana.crt", tmp_path / "kibana.key")
+    context.load_cert_chain(own / "kibana.crt", own / "kibana.key")
     with kibana(tls=context) as server:
         url = server.url.replace("http://127.0.0.1", "https://localhost")
-        assert len(import_all(url, LOGIN, ca_certs=tmp_path / "ca.crt")) == len(server.taken) == len(boards())
+        assert len(import_all(url, LOGIN, ca_certs=own / "ca.crt")) == len(server.taken) == len(boards())
         with pytest.raises(KibanaProblem, match="signed by nobody that"):
             import_all(url, LOGIN)

@@ -138,6 +138,48 @@ def test_a_key_is_asked_of_whoever_comes_through_it(tmp_path: Path) -> None:
     assert not KeyFile(tmp_path).read().keys
 
 
+def test_what_is_too_large_for_it_is_told_in_the_shape_of_an_api_error(proxy: Proxy) -> None:
+    for request_id, headers, body, status, code in (
+        ("large", {}, b"x" * (9 << 20), 413, "request_too_large"),
+        ("long", {"X-Long": "a" * 40_000}, b"", 431, "headers_too_large"),
+        ("serves-own", {"Content-Type": "application/json"}, b"x" * (3 << 20), 413, "request_too_large"),
+    ):
+        given = {"X-Request-ID": request_id, **headers}
+        answer = httpx.post(f"{proxy.url}/v1/chat/completions", content=body, headers=given, timeout=30.0)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.headers.get_list("x-request-id") == [request_id]
+        assert answer.headers["content-type"].startswith("application/json")
+        line = proxy.line_of(request_id)
+        assert (line["http.response.status_code"], line["http.request.method"]) == (status, "POST")
+
+
+def test_a_header_that_pretends_to_be_two_forges_nothing(proxy: Proxy) -> None:
+    for given in (b"a\r\nX-Request-ID: b", b"a\rSet-Cookie: c=1", b'"}\n{"event.id": "forged'):
+        before = len(proxy.lines())
+        answer = raw(
+            proxy,
+            b"GET /v1/models HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Request-ID: " + given + b"\r\n\r\n",
+        )
+        until(functools.partial(has_more_lines, proxy, before), 5.0)
+        assert len(proxy.lines()) == before + 1
+        assert answer.lower().count(b"x-request-id:") == 1
+        assert b"set-cookie" not in answer.lower()
+        assert len(proxy.lines()[-1]["event.id"]) == 32
+
+
+def has_more_lines(proxy: Proxy, than: int) -> bool:
+    return len(proxy.lines()) > than
+
+
+def test_nothing_of_a_query_reaches_any_log(tmp_path: Path) -> None:
+    with proxy_before(1, tmp_path) as proxy:
+        for path in ("/v1/models?key=not-for-a-log", "/v1/%00?key=not-for-a-log"):
+            httpx.get(f"{proxy.url}{path}", headers={"X-Request-ID": "asked"})
+    written = "".join(path.read_text() for path in tmp_path.iterdir() if path.suffix in (".err", ".log", ".jsonl"))
+    assert "asked" in written
+    assert "not-for-a-log" not in written
+
+
 def test_serve_away_is_502_in_the_shape_of_an_api_error(tmp_path: Path) -> None:
     with proxy_before(1, tmp_path) as proxy:
         answer = ask(proxy.url, "hello", "nobody-home")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import ssl
 import subprocess
@@ -38,8 +39,14 @@ def run(script: str, *arguments: str, **environment: str) -> subprocess.Complete
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("certificates")
-    assert run("elk-certificates.sh", str(folder)).returncode == 0
+    made = make_certificates(folder)
+    assert (made.returncode, made.stdout) == (0, "certificates: ready\n"), made.stderr
     return folder
+
+
+def make_certificates(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Those of each part in its folder; the authority's key in `authority` beside them."""
+    return run("elk-certificates.sh", str(folder / "parts"), str(folder / "authority"))
 
 
 def test_filebeat_and_logstash_accept_each_other_and_nobody_else(certificates: Path) -> None:
@@ -49,26 +56,62 @@ def test_filebeat_and_logstash_accept_each_other_and_nobody_else(certificates: P
 
 
 def test_keys_are_pkcs8_and_closed_to_the_world(certificates: Path) -> None:
-    for key in certificates.glob("*.key"):
+    for key in certificates.glob("parts/*/*.key"):
         assert key.read_text().startswith("-----BEGIN PRIVATE KEY-----")
         assert key.stat().st_mode & 0o007 == 0
-    assert (certificates / "ca.key").stat().st_mode & 0o077 == 0
+    assert (certificates / "authority").stat().st_mode & 0o077 == 0
+    assert (certificates / "authority" / "ca.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_part_has_its_own_key_and_nobody_has_the_authoritys(certificates: Path) -> None:
+    parts = certificates / "parts"
+    for part in ("elasticsearch", "kibana", "logstash", "filebeat"):
+        assert {path.name for path in (parts / part).iterdir()} == {"ca.crt", f"{part}.crt", f"{part}.key"}
+    assert {path.name for path in parts.iterdir() if path.is_file()} == {"ca.crt"}
 
 
 def test_certificates_that_still_hold_are_left_alone(certificates: Path) -> None:
-    before = {path.name: path.read_bytes() for path in certificates.iterdir()}
-    assert run("elk-certificates.sh", str(certificates)).returncode == 0
-    assert {path.name: path.read_bytes() for path in certificates.iterdir()} == before
+    assert make_certificates(certificates).returncode == 0
+    before = contents(certificates)
+    assert make_certificates(certificates).returncode == 0
+    assert contents(certificates) == before
+
+
+def test_an_authority_that_lay_beside_the_parts_keeps_its_certificate_and_its_key_leaves(
+    certificates: Path, tmp_path: Path
+) -> None:
+    old = tmp_path / "parts"
+    old.mkdir()
+    shutil.copy(certificates / "parts" / "ca.crt", old)
+    shutil.copy(certificates / "authority" / "ca.key", old)
+    (old / "kibana.key").write_text("what every part could read")
+    assert make_certificates(tmp_path).returncode == 0
+    assert (old / "ca.crt").read_bytes() == (certificates / "parts" / "ca.crt").read_bytes()
+    assert {path.name for path in old.iterdir() if path.is_file()} == {"ca.crt"}
+    assert handshake(tmp_path, client="filebeat") == "logstash"
+
+
+@pytest.mark.parametrize("lost", ["authority/ca.key", "parts/logstash/logstash.key"])
+def test_whatever_is_lost_is_made_anew_and_fits_the_rest(certificates: Path, tmp_path: Path, lost: str) -> None:
+    shutil.copytree(certificates, tmp_path / "all")
+    (tmp_path / "all" / lost).write_text("damaged")
+    assert make_certificates(tmp_path / "all").returncode == 0
+    assert handshake(tmp_path / "all", client="filebeat") == "logstash"
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def handshake(folder: Path, client: str | None) -> str:
     """TLS with both sides' certificates; the name in the server's, once the server took the client's."""
-    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.crt")
-    serving.load_cert_chain(folder / "logstash.crt", folder / "logstash.key")
+    parts = folder / "parts"
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=parts / "ca.crt")
+    serving.load_cert_chain(parts / "logstash" / "logstash.crt", parts / "logstash" / "logstash.key")
     serving.verify_mode = ssl.CERT_REQUIRED
-    calling = ssl.create_default_context(cafile=folder / "ca.crt")
+    calling = ssl.create_default_context(cafile=parts / "ca.crt")
     if client is not None:
-        calling.load_cert_chain(folder / f"{client}.crt", folder / f"{client}.key")
+        calling.load_cert_chain(parts / client / f"{client}.crt", parts / client / f"{client}.key")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         answering = threading.Thread(target=answer_once, args=(listener, serving))
         answering.start()

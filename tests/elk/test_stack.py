@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llmops.elastic.stack.compose import Compose, ComposeProblem, Part, find
+from llmops.elastic.stack.compose import Compose, Part, find
 from llmops.elastic.stack.environment import SECRETS, complete, new_secret, read
+from llmops.elastic.stack.errors import ComposeProblem
 from llmops.elastic.stack.preflight import MAP_COUNT, warnings
 from tests.route.processes import Box
 
@@ -68,7 +69,7 @@ def test_what_the_machine_lacks_is_said_with_its_fix(tmp_path: Path) -> None:
         said = list(warnings(tmp_path, {port: "Kibana"}, proc=tmp_path))
     assert f"vm.max_map_count is 65530, too low: `sudo sysctl -w vm.max_map_count={MAP_COUNT}`." in said
     assert any(sentence.startswith("2.0 GiB of memory are free") for sentence in said)
-    assert f"Port {port} is taken, and Kibana wants it: stop what listens there." in said
+    assert f"Port {port} is taken, and Kibana wants it: stop what listens there, or set KIBANA_PORT in .env." in said
 
 
 def test_a_machine_that_has_everything_is_told_nothing(tmp_path: Path) -> None:
@@ -129,6 +130,12 @@ def test_up_makes_env_and_lays_out_what_the_containers_see(tmp_path: Path) -> No
     assert there["LLMOPS_STATE"] == str(tmp_path)
     assert there["ELASTIC_PASSWORD"] not in done.stderr + done.stdout
     assert (tmp_path / "journal").is_dir()
+    folders = [tmp_path / name for name in ("journal", "elk", "elk/templates")]
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
+    for folder in folders:
+        folder.chmod(0o755)  # as an earlier version left them
+    assert box.call("elk", "up").returncode == 3
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in folders} == {0o700}
     templates = [json.loads(path.read_text()) for path in (tmp_path / "elk" / "templates").glob("*.json")]
     assert sorted(template["index_patterns"][0] for template in templates)[0] == "logs-llmops.access-*"
     asked = (tmp_path / "asked").read_text()
@@ -149,6 +156,7 @@ def test_a_port_in_env_that_is_none_is_one_sentence(tmp_path: Path, port: str) -
 
 def test_down_keeps_the_data_unless_it_is_told(tmp_path: Path) -> None:
     (tmp_path / "docker-compose.elk.yml").write_text("services: {}\n")
+    complete(tmp_path / ".env", GIVEN)
     box = Box(tmp_path)
     box.environment["PATH"] = f"{docker_that(tmp_path, 'exit 0')}:{os.environ['PATH']}"
     assert box.call("elk", "down").returncode == 0
@@ -176,6 +184,7 @@ def test_status_reads_either_form_of_the_list(tmp_path: Path, as_lines: bool, mo
 
 def test_status_says_which_part_is_not_well(tmp_path: Path) -> None:
     (tmp_path / "docker-compose.elk.yml").write_text("services: {}\n")
+    complete(tmp_path / ".env", GIVEN)
     (tmp_path / "rows").write_text(json.dumps(ROWS))
     box = Box(tmp_path)
     box.environment["PATH"] = f"{docker_that(tmp_path, f'cat {tmp_path}/rows')}:{os.environ['PATH']}"

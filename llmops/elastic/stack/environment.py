@@ -8,10 +8,23 @@ import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from llmops.elastic.stack.errors import EnvironmentProblem
+
 SECRETS = ("ELASTIC_PASSWORD", "KIBANA_PASSWORD", "KIBANA_ENCRYPTION_KEY")
 _PLAIN = re.compile(r"[\w./@+-]*", re.ASCII)
 _SECRET_BYTES = 24
 """192 bits; as hex it needs no quoting anywhere, and is longer than the 32 characters that Kibana asks of its key."""
+
+_LONG_ENOUGH = {"ELASTIC_PASSWORD": 6, "KIBANA_PASSWORD": 6, "KIBANA_ENCRYPTION_KEY": 32}
+"""Characters; fewer are refused by Elasticsearch and by Kibana."""
+_HARMLESS = re.compile(r"[!-~]*")
+_SPECIAL = frozenset("\"'\\$#`")
+"""Compose, JSON or curl would read more into these than a character."""
+_NAMED = re.compile(r"(?:export\s+)?[A-Za-z_]\w*\s*(?:=\s*(?P<value>.*))?", re.ASCII)
+_VERSION = re.compile(r"9\.(\d{1,3})\.\d{1,3}", re.ASCII)
+_OLDEST_MINOR = 5
+"""Kibana has the Dashboards API since 9.5."""
+_PORTS = ("ELASTICSEARCH_PORT", "KIBANA_PORT")
 
 
 def new_secret() -> str:
@@ -21,11 +34,68 @@ def new_secret() -> str:
 
 def read(path: Path) -> dict[str, str]:
     """Name -> value of the file as compose reads it: the last of a name counts, quotes are not part of the value."""
-    if not path.exists():
-        return {}
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    lines = (line.strip() for line in _text_of(path).splitlines())
     pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): value.strip().strip("'\"") for name, value in pairs}
+    return {name.strip(): _bare(value.strip()) for name, value in pairs}
+
+
+def check(path: Path) -> None:
+    """Raises EnvironmentProblem where compose could not read it, or the stack could not use what it says.
+
+    Compose would quote the line, and what stands in it may be a secret: this names its number only.
+    """
+    for number, line in enumerate(_text_of(path).splitlines(), 1):
+        bare = line.strip()
+        if bare and not bare.startswith("#") and not _is_readable(bare):
+            raise EnvironmentProblem(f"Line {number} of {path} is no NAME=value: mend it, or put # before it.")
+    known = read(path)
+    for name in SECRETS:
+        _check_secret(name, known.get(name, ""))
+    for name in _PORTS:
+        value = known.get(name, "")
+        if value and not (value.isascii() and value.isdigit() and 0 < int(value) < 65536):
+            raise EnvironmentProblem(f"{name} in .env is {value!r}: it must be a number from 1 to 65535.")
+    version = known.get("STACK_VERSION", "")
+    found = _VERSION.fullmatch(version)
+    if version and (found is None or int(found[1]) < _OLDEST_MINOR):
+        raise EnvironmentProblem(f"STACK_VERSION in .env is {version!r}: it must be 9.5.0 or a newer 9.x, as in 9.5.4.")
+
+
+def _check_secret(name: str, value: str) -> None:
+    if not value:
+        return
+    if not _HARMLESS.fullmatch(value) or _SPECIAL & set(value):
+        raise EnvironmentProblem(
+            f"{name} in .env has a character that not every part reads alike: use letters, digits and . / @ + - _."
+        )
+    if len(value) < _LONG_ENOUGH[name]:
+        raise EnvironmentProblem(f"{name} in .env is too short: it needs {_LONG_ENOUGH[name]} characters.")
+
+
+def _is_readable(line: str) -> bool:
+    """A name, and a value whose quotes are closed."""
+    found = _NAMED.fullmatch(line)
+    if found is None or "\0" in line:
+        return False
+    value = found["value"] or ""
+    return value[:1] not in ("'", '"') or value.find(value[0], 1) > 0
+
+
+def _bare(value: str) -> str:
+    """Without the quotes or, where there are none, without the comment behind it."""
+    if value[:1] in ("'", '"'):
+        return value[1:].split(value[0], 1)[0]
+    return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
+
+
+def _text_of(path: Path) -> str:
+    """Empty where there is none. Raises EnvironmentProblem, and OSError."""
+    if not path.exists():
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise EnvironmentProblem(f"{path} is damaged: it is no UTF-8 text. Bring it back; it opens the data.") from None
 
 
 def complete(path: Path, given: Mapping[str, str], new: Callable[[], str] = new_secret) -> list[str]:
@@ -37,21 +107,27 @@ def complete(path: Path, given: Mapping[str, str], new: Callable[[], str] = new_
     there = read(path)
     wanted = {**given, **{name: new() for name in SECRETS}}
     missing = {name: value for name, value in wanted.items() if not there.get(name)}
-    text = (
-        path.read_text(encoding="utf-8")
-        if path.exists()
-        else "# Made by `llmops elk up`. Keep it: it opens the data.\n"
-    )
+    text = _text_of(path) if path.exists() else "# Made by `llmops elk up`. Keep it: it opens the data.\n"
     if text and not text.endswith("\n"):
         text += "\n"
     text += "".join(f"{name}={_quoted(value)}\n" for name, value in missing.items())
-    _replace(path, text)
+    _replace(path.resolve(), text)  # a link goes on leading where it led
     return list(missing)
 
 
 def _quoted(value: str) -> str:
-    """As it stands where compose reads it so; else in single quotes, in which nothing has a meaning."""
-    return value if _PLAIN.fullmatch(value) or "'" in value else f"'{value}'"
+    """As it stands where compose reads it so; else in single quotes, in which nothing has a meaning.
+
+    Raises EnvironmentProblem for what no quotes can hold, or what a volume can't be called.
+    """
+    if _PLAIN.fullmatch(value):
+        return value
+    if not value.isprintable() or set(value) & set("'\":\\"):
+        sentence = (
+            f"The containers can't be given {value}: take a state directory without quotes, colons and backslashes."
+        )
+        raise EnvironmentProblem(sentence)
+    return f"'{value}'"
 
 
 def _replace(path: Path, text: str) -> None:

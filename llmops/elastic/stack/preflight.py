@@ -15,6 +15,10 @@ MEMORY_BYTES = 5 << 30
 """Sum of the memory limits in docker-compose.elk.yml, rounded up."""
 ELASTICSEARCH_PORT, KIBANA_PORT, NGINX_PORT = 9200, 5601, 8080
 """Published by docker-compose.elk.yml; the first two change with ELASTICSEARCH_PORT and KIBANA_PORT in .env."""
+_ELSEWHERE = {
+    "Elasticsearch": ", or set ELASTICSEARCH_PORT in .env",
+    "Kibana": ", or set KIBANA_PORT in .env",
+}
 
 
 def warnings(data: Path, ports: Mapping[int, str], *, proc: Path = Path("/proc")) -> Iterator[str]:
@@ -24,7 +28,7 @@ def warnings(data: Path, ports: Mapping[int, str], *, proc: Path = Path("/proc")
     yield from _disk(data)
     for port, part in ports.items():
         if _is_taken(port):
-            yield f"Port {port} is taken, and {part} wants it: stop what listens there."
+            yield f"Port {port} is taken, and {part} wants it: stop what listens there{_ELSEWHERE.get(part, '')}."
 
 
 def _map_count(path: Path) -> Iterator[str]:
