@@ -109,13 +109,28 @@ def _namespace(document: Document, otherwise: str) -> str:
 
 
 def batches(folder: Path, namespace: str, since: dict[str, int] | None = None) -> Iterator[Batch]:
-    """The whole journal as it is now, in batches; `since` says how far each file is done. Unreadable files raise."""
+    """The whole journal as it is now, in batches; `since` says how far each file is done.
+
+    A file that retention removes meanwhile is passed over. Raises OSError for one that can't be read, after all others.
+    """
+    unread: OSError | None = None
     for path in (segment.path for segment in segment_files(folder)):
-        with path.open("rb") as file:
-            first = first_event_id(file)
-            if first is None:
-                continue
-            offset, until = (since or {}).get(first, 0), file.seek(0, 2)
-            while batch := read_batch(path, file, first, offset, until, namespace):
-                yield batch
-                offset = batch.end
+        try:
+            with path.open("rb") as file:
+                yield from _batches_of(path, file, namespace, since or {})
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            unread = OSError(error.errno, error.strerror, str(path))
+    if unread is not None:
+        raise unread
+
+
+def _batches_of(path: Path, file: BinaryIO, namespace: str, since: dict[str, int]) -> Iterator[Batch]:
+    first = first_event_id(file)
+    if first is None:
+        return
+    offset, until = since.get(first, 0), file.seek(0, 2)
+    while batch := read_batch(path, file, first, offset, until, namespace):
+        yield batch
+        offset = batch.end

@@ -64,6 +64,7 @@ class Shipper:
         self._suspicious = suspicious
         self._sure: set[str] = set()
         self._finished: dict[Path, SegmentFile] = {}
+        self._unread: OSError | None = None
         self.report = fresh_report()
         self._delivery = Delivery(
             client,
@@ -77,9 +78,11 @@ class Shipper:
     def look(self) -> int:
         """Ship what the journal holds now. Returns how many lines are dealt with.
 
-        Raises ElasticProblem, Stopped, or OSError when the disk does not take how far it is.
+        Raises ElasticProblem, Stopped, or OSError: the disk does not take how far it is, or a file can't be read, once
+        all others are shipped.
         """
         dealt = 0
+        self._unread = None
         if not self._finished:
             self._forget_removed()
         self.report.behind_bytes = self.behind_bytes()
@@ -90,9 +93,17 @@ class Shipper:
         except BaseException:
             self._finished.clear()  # a file that is read to its end may not be shipped to its end
             raise
+        if self._unread is not None:
+            raise self._unread
         self.report.behind_bytes = 0
+        self.report.problem = None
         self._tell("up to date")
         return dealt
+
+    def wait_for(self, problem: str) -> None:
+        """Report why nothing is shipped now; the next look that ends well takes it back."""
+        self.report.problem = problem
+        self._tell("waiting")
 
     def refill(self, since: float) -> int:
         """Send again what the streams lack of the journal since that moment. Returns how many lines were created."""
@@ -140,7 +151,7 @@ class Shipper:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                _log.warning("journal file %s can't be read: %s", path.name, error.strerror)
+                self._unread = OSError(error.errno, error.strerror, str(path))
         self._finished = {path: self._finished[path] for path in found if path in self._finished}
 
     def _batches_of(self, path: Path, file: BinaryIO, until: int) -> Iterator[Batch]:

@@ -14,7 +14,7 @@ from llmops.elastic.report import FILE, ShipReport, write_report
 from llmops.elastic.setup import require_templates
 from llmops.elastic.shipper import Shipper
 from llmops.settings import Settings
-from llmops.shell.shipping import locked, stopping, told, with_bar
+from llmops.shell.shipping import in_words, locked, stopping, told, with_bar
 
 PATIENCE_ONCE = 8
 """Tries of one batch before `--once` gives up: some two minutes."""
@@ -42,12 +42,12 @@ def run(settings: Settings, *, once: bool) -> int:
                 require_templates(client)
                 shipper.look()
             else:
-                _follow(shipper, lambda: require_templates(client), stop, settings.elastic.poll_s)
+                follow(shipper, lambda: require_templates(client), stop, settings.elastic.poll_s)
             status = 1 if shipper.report.refused else 0
         except Stopped:
             status = 0
-        except ElasticProblem as problem:
-            shipper.report.problem = str(problem)
+        except (ElasticProblem, OSError) as problem:
+            shipper.report.problem = in_words(problem)
             raise
         finally:
             _end(settings, shipper)
@@ -55,7 +55,7 @@ def run(settings: Settings, *, once: bool) -> int:
     return status
 
 
-def _follow(shipper: Shipper, prepared: Callable[[], None], stop: threading.Event, poll_s: float) -> None:
+def follow(shipper: Shipper, prepared: Callable[[], None], stop: threading.Event, poll_s: float) -> None:
     """Look again and again. A server that is away, or a disk that is full, is waited for."""
     ready = complained = False
     while not stop.is_set():
@@ -69,9 +69,9 @@ def _follow(shipper: Shipper, prepared: Callable[[], None], stop: threading.Even
             if isinstance(trouble, ElasticProblem) and not trouble.passing:
                 raise
             if not complained:
-                _log.warning("ship waits: %s", trouble)
+                _log.warning("ship waits: %s", in_words(trouble))
             complained = True
-            shipper.report.problem = str(trouble)
+            shipper.wait_for(in_words(trouble))
         stop.wait(poll_s)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from llmops.elastic.report import ShipReport, read_report, write_report
 from llmops.elastic.shipper import Shipper
 from llmops.settings import ElasticSettings
 from llmops.shell import elk
+from llmops.shell.ship import follow
 from tests.elastic.server import ElasticServer
 from tests.elastic.shipments import NOW, Installation
 
@@ -139,6 +141,67 @@ def test_a_backfill_where_nobody_ships_leaves_no_place_that_would_hold_the_journ
     with prepared_elastic.connect() as client:
         client.indices.refresh(index=f"logs-llmops.request-{namespace}")
         assert client.count(index=f"logs-llmops.request-{namespace}")["count"] == 1
+
+
+@pytest.mark.elastic
+def test_a_file_that_cannot_be_read_is_told_after_all_others_are_shipped(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(), namespace)
+    home.write([home.request()])
+    unreadable = home.settings.state.journal / "serve-0.jsonl"
+    unreadable.mkdir()
+    os.utime(unreadable, (0, 0))  # the oldest, so that it comes first
+    sentence = f"{unreadable} can't be used: is a directory."
+    for verb, ask in (("ship", home.ship), ("elk backfill", lambda: elk.backfill(home.settings, 0.0))):
+        assert ask() == 2
+        assert capsys.readouterr().err.splitlines()[-1] == f"llmops {verb}: {sentence}"
+    assert home.check() == 2
+    assert sentence in capsys.readouterr().err
+    report = read_report(home.settings.state.ship / "status.json")
+    assert report is not None
+    assert (report.created, report.problem) == (1, sentence)
+    unreadable.rmdir()
+    assert (home.ship(), home.check()) == (0, 0)
+
+
+def test_a_journal_file_that_retention_removes_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    home = Installation(tmp_path, Installation.nowhere(), "test")
+    home.write([home.request()], "a")
+    home.write([home.request()], "b")
+    found = batches(home.settings.state.journal, "test")
+    first = next(found)
+    for path in home.settings.state.journal.iterdir():
+        path.unlink()
+    assert len(first.lines) == 1
+    assert list(found) == []
+
+
+@pytest.mark.elastic
+def test_what_ship_waits_for_stands_in_its_report_until_it_is_over(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(), namespace)
+    home.write([home.request()])
+    seen: list[tuple[str, str | None]] = []
+    stop = threading.Event()
+
+    def watch(report: ShipReport) -> None:
+        seen.append((report.state, report.problem))
+        if report.state == "up to date":
+            stop.set()
+
+    answers = iter([ElasticProblem("unreachable", "It is away.", passing=True)])
+
+    def prepared() -> None:
+        if problem := next(answers, None):
+            raise problem
+
+    with prepared_elastic.connect() as client:
+        shipper = Shipper(client, home.settings.state.journal, tmp_path / "ship", namespace, on_progress=watch)
+        follow(shipper, prepared, stop, 0.01)
+    assert seen[0] == ("waiting", "It is away.")
+    assert seen[-1] == ("up to date", None)
 
 
 @pytest.mark.parametrize(
