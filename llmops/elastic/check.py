@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,34 @@ from llmops.elastic.streams import EVENT_STREAMS
 
 _IDS = 5_000
 """Asked at once; a stream with several indices answers for each, far below the server's 65,536 buckets."""
+_NAMED = 1_000
+"""Missing events that are named; more are counted."""
+OVERDUE_S = 300.0
+"""Whoever ships is seconds behind: what waits for so long is brought by nobody."""
 
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class StreamCheck:
-    """One stream, counted by `event.id`. `missing`: shipped, says the checkpoint, but not there."""
+    """One stream, counted by `event.id`. `missing`: shipped, says the checkpoint, but not there.
+
+    `missing_ids`: the first of them. `overdue`: of those that wait, the ones that are older than minutes.
+    """
 
     stream: str
     journal: int = 0
     there: int = 0
     waiting: int = 0
+    overdue: int = 0
     refused: int = 0
     expired: int = 0
     twice: int = 0
-    missing: list[str] = dataclasses.field(default_factory=list)
+    missing: int = 0
+    missing_ids: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def ok(self) -> bool:
-        """Nothing is missing and nothing is there twice."""
-        return not self.missing and not self.twice
+        """Nothing is missing, nothing is there twice, and nothing waits for somebody who does not come."""
+        return not (self.missing or self.twice or self.overdue)
 
 
 def check(
@@ -46,6 +55,7 @@ def check(
     shipped: Mapping[str, int],
     dead_letters: Path,
     kept_since: Mapping[str, float],
+    now: float,
     since: float = 0.0,
 ) -> list[StreamCheck]:
     """Compare the journal with the server. Raises ElasticProblem or OSError.
@@ -53,53 +63,66 @@ def check(
     shipped: bytes of each file, as the checkpoint says. kept_since: for each dataset, the moment before which the
     server may have deleted. since: events before it are not looked at.
     """
-    dead = {(entry["file"], entry["offset"]) for entry in read_dead_letters(dead_letters)}
-    found: dict[str, StreamCheck] = {}
-    seen: set[str] = set()
-    asked: dict[str, dict[str, tuple[Line, bool]]] = collections.defaultdict(dict)
+    comparing = _Comparing(client, {entry["event.id"] for entry in read_dead_letters(dead_letters)}, kept_since, now)
+    seen: set[int] = set()  # hashes: of millions of events they take half the memory
     refresh(client)
     for batch in batches(journal, namespace):
         for line in batch.lines:
-            if line.fault or line.at < since or line.event_id in seen:
-                continue
-            seen.add(line.event_id)
-            result = found.setdefault(line.stream, StreamCheck(stream=line.stream))
-            result.journal += 1
-            if (batch.file, line.offset) in dead:
-                result.refused += 1
-                continue
-            asked[line.stream][line.event_id] = (line, line.offset < shipped.get(batch.file, 0))
-            if len(asked[line.stream]) == _IDS:
-                _compare(client, result, asked.pop(line.stream), kept_since)
-    for stream, ids in asked.items():
-        _compare(client, found[stream], ids, kept_since)
-    return sorted(found.values(), key=lambda result: result.stream)
+            if not line.fault and line.at >= since and hash(line.event_id) not in seen:
+                seen.add(hash(line.event_id))
+                comparing.take(line, is_shipped=line.offset < shipped.get(batch.file, 0))
+    return comparing.finish()
+
+
+class _Comparing:
+    """Asks the server for every event, many at once; what it lacks is sorted by the reason."""
+
+    def __init__(self, client: Elasticsearch, dead: Set[str], kept_since: Mapping[str, float], now: float) -> None:
+        self._client = client
+        self._dead = dead
+        self._kept_since = kept_since
+        self._now = now
+        self._found: dict[str, StreamCheck] = {}
+        self._asked: dict[str, dict[str, tuple[Line, bool]]] = collections.defaultdict(dict)
+
+    def take(self, line: Line, *, is_shipped: bool) -> None:
+        self._found.setdefault(line.stream, StreamCheck(stream=line.stream)).journal += 1
+        self._asked[line.stream][line.event_id] = (line, is_shipped)
+        if len(self._asked[line.stream]) == _IDS:
+            self._compare(line.stream)
+
+    def finish(self) -> list[StreamCheck]:
+        for stream in list(self._asked):
+            self._compare(stream)
+        return sorted(self._found.values(), key=lambda result: result.stream)
+
+    def _compare(self, stream: str) -> None:
+        result, ids = self._found[stream], self._asked.pop(stream)
+        times = occurrences(self._client, stream, ids)
+        result.there += len(times)
+        result.twice += sum(count > 1 for count in times.values())
+        for event_id, (line, is_shipped) in ids.items():
+            if event_id not in times:
+                self._lacks(result, line, is_shipped=is_shipped)
+
+    def _lacks(self, result: StreamCheck, line: Line, *, is_shipped: bool) -> None:
+        if line.at < self._kept_since.get(line.dataset, 0.0):
+            result.expired += 1
+        elif line.event_id in self._dead:
+            result.refused += 1
+        elif is_shipped:
+            result.missing += 1
+            if len(result.missing_ids) < _NAMED:
+                result.missing_ids.append(line.event_id)
+        else:
+            result.waiting += 1
+            result.overdue += line.at < self._now - OVERDUE_S
 
 
 def refresh(client: Elasticsearch) -> None:
     """Make what was taken visible to searches."""
     with plain_words(client):
         client.indices.refresh(index=[stream.pattern for stream in EVENT_STREAMS], ignore_unavailable=True)
-
-
-def _compare(
-    client: Elasticsearch,
-    result: StreamCheck,
-    ids: Mapping[str, tuple[Line, bool]],
-    kept_since: Mapping[str, float],
-) -> None:
-    times = occurrences(client, result.stream, ids)
-    result.there += len(times)
-    result.twice += sum(count > 1 for count in times.values())
-    for event_id, (line, shipped) in ids.items():
-        if event_id in times:
-            continue
-        if line.at < kept_since.get(line.dataset, 0.0):
-            result.expired += 1
-        elif shipped:
-            result.missing.append(event_id)
-        else:
-            result.waiting += 1
 
 
 def occurrences(client: Elasticsearch, stream: str, ids: Iterable[str]) -> dict[str, int]:
@@ -123,8 +146,13 @@ def occurrences(client: Elasticsearch, stream: str, ids: Iterable[str]) -> dict[
 def advice(result: StreamCheck) -> Iterator[str]:
     """What to do about it."""
     if result.missing:
-        first = result.missing[0]
-        yield f"{result.stream}: {len(result.missing)} are missing (first {first}): `llmops elk backfill` sends them."
+        first = result.missing_ids[0]
+        yield f"{result.stream}: {result.missing} are missing (first {first}): `llmops elk backfill` sends them."
+    if result.overdue:
+        yield (
+            f"{result.stream}: {result.overdue} have waited for more than {OVERDUE_S / 60:.0f} minutes: "
+            "`llmops ship` sends them; where Filebeat does, look whether it runs (`llmops elk status`)."
+        )
     if result.twice:
         yield (
             f"{result.stream}: {result.twice} are there more than once: count them by event.id; "

@@ -59,14 +59,15 @@ class DeadLetters:
 
 def read_dead_letters(path: Path) -> Iterator[dict[str, Any]]:
     """Every entry: `at`, `reason`, `event.id`, `stream`, `file`, `offset`, `line`."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return
-    for raw in content.splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            entry = json.loads(raw)
-            yield entry | {"file": str(entry["file"]), "offset": int(entry["offset"])}
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        for raw in file:
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                entry = json.loads(raw)
+                yield entry | {
+                    "file": str(entry["file"]),
+                    "offset": int(entry["offset"]),
+                    "event.id": str(entry["event.id"]),
+                }
 
 
 def _entry(batch: Batch, line: Line, reason: str, now: float) -> bytes:

@@ -81,7 +81,7 @@ def backfill(settings: Settings, since: float) -> int:
 
 
 def compare(settings: Settings, since: float, *, as_json: bool) -> int:
-    """Count the journal against the server. 0 all is there, 1 something is missing or twice, 2 it can't be asked."""
+    """Count the journal against the server. 0 all there, 1 something missing, twice or overdue, 2 it can't be asked."""
     now = time.time()
     folder = settings.state.ship
     with told("elk check"), connect(settings.elastic, folder) as client:
@@ -92,6 +92,7 @@ def compare(settings: Settings, since: float, *, as_json: bool) -> int:
             shipped=read_checkpoints(folder / CHECKPOINT_FILE),
             dead_letters=folder / DEAD_LETTER_FILE,
             kept_since={dataset: now - days * _DAY_S for dataset, days in settings.elastic.keep_days.items()},
+            now=now,
             since=since,
         )
         if as_json:
@@ -110,6 +111,6 @@ def _table(results: list[StreamCheck]) -> Table:
     table = Table(*columns, box=None, pad_edge=False)
     table.columns[0].no_wrap = True
     for each in results:
-        counts = (each.journal, each.there, each.waiting, each.refused, each.expired, len(each.missing), each.twice)
+        counts = (each.journal, each.there, each.waiting, each.refused, each.expired, each.missing, each.twice)
         table.add_row(escape(each.stream), *map(str, counts))
     return table

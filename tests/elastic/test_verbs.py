@@ -113,7 +113,7 @@ def test_check_finds_what_is_missing_and_backfill_brings_it(
     assert elk.compare(home.settings, 0.0, as_json=True) == 1
     (found,) = counts(capsys)
     missing = [document["event.id"] for document in documents[2:4]]
-    assert (found["journal"], found["there"], found["waiting"], found["missing"]) == (5, 2, 1, missing)
+    assert (found["journal"], found["there"], found["waiting"], found["missing_ids"]) == (5, 2, 1, missing)
     assert home.check() == 1
     assert "2 are missing" in (said := capsys.readouterr().out)
     assert "`llmops elk backfill` sends them" in said
@@ -122,6 +122,36 @@ def test_check_finds_what_is_missing_and_backfill_brings_it(
     assert elk.backfill(home.settings, 0.0) == 0
     assert "2 events were missing" in capsys.readouterr().out
     assert home.check() == 0
+
+
+def test_what_waits_is_well_for_some_minutes_and_then_a_failure(
+    home: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.write([home.request(at=time.time())])
+    assert home.check() == 0
+    home.write([home.request(at=time.time() - 600)])
+    capsys.readouterr()
+    assert home.check() == 1
+    assert "1 have waited for more than 5 minutes: `llmops ship` sends them" in capsys.readouterr().out
+    assert home.ship() == 0
+    assert home.check() == 0
+
+
+def test_what_was_refused_and_is_there_now_is_there(
+    home: Installation, prepared_elastic: ElasticServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = home.request()
+    spoilt = {**document, "event.duration": "long"}
+    home.write([spoilt])
+    assert home.ship() == 1
+    assert elk.compare(home.settings, 0.0, as_json=True) == 0
+    assert (counts(capsys)[0]["refused"], len(home.dead_letters())) == (1, 1)
+    with prepared_elastic.connect() as client:
+        stream = REQUESTS.name(home.namespace)
+        client.index(index=stream, id=document["event.id"], document=document, op_type="create")
+    assert elk.compare(home.settings, 0.0, as_json=True) == 0
+    (found,) = counts(capsys)
+    assert (found["refused"], found["there"]) == (0, 1)
 
 
 def test_what_the_server_may_have_deleted_by_now_is_not_missing(
