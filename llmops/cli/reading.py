@@ -11,6 +11,8 @@ from llmops.cli.flags import AsJson, State, load_dials
 
 app = typer.Typer()
 
+MOST_ROWS = 1_000_000
+"""More are for a program: SQLite's file can be read while it is written."""
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, safe to open in a spreadsheet.")]
 
 
@@ -22,7 +24,7 @@ def requests(
     ] = None,
     request_id: Annotated[str | None, typer.Argument(hidden=True)] = None,
     since: Annotated[str | None, typer.Option(help="Not before: 2h ago, 7d ago, or 2026-01-31T12:00Z.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="At most so many.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with each that comes.")] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -50,7 +52,7 @@ def requests(
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="One SELECT; docs/store.md has tables and examples.")],
-    limit: Annotated[int, typer.Option(min=1, help="At most so many rows.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_ROWS, help="At most so many rows.")] = 1000,
     timeout_s: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds that it may take.")] = 10.0,
     as_json: AsJson = False,
     as_csv: AsCsv = False,

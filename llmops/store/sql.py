@@ -34,6 +34,7 @@ class Table:
 def run_query(path: Path, question: str, *, limit: int, limit_s: float) -> Table:
     """At most `limit` rows of one SELECT, within `limit_s` seconds. Raises BadQuery and StoreUnreadable.
 
+    Ctrl-C comes into the progress handler, where SQLite takes it for a yes: KeyboardInterrupt is raised anew.
     The file is opened for reading, and an authorizer refuses everything but reading: no PRAGMA, no ATTACH, no function
     that leaves the database.
     """
@@ -48,6 +49,8 @@ def run_query(path: Path, question: str, *, limit: int, limit_s: float) -> Table
                 raise BadQuery("There is no question: write a SELECT.")
             rows = cursor.fetchmany(limit + 1)
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
+            if "interrupted" in str(error) and time.monotonic() < deadline:
+                raise KeyboardInterrupt from None
             raise BadQuery(_sentence(error, limit_s)) from error
         return Table(columns=tuple(name for name, *_ in cursor.description), rows=rows[:limit], more=len(rows) > limit)
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import signal
+import threading
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from llmops.cli import app
 from llmops.settings import Settings, StateSettings, StoreSettings
 from llmops.shell import query as verb
 from llmops.shell.tabular import Form
@@ -112,6 +117,31 @@ def test_a_query_without_end_is_ended(settings: Settings, capsys: pytest.Capture
     endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
     assert run(settings, endless, limit_s=0.2) == 2
     assert "took longer than 0.2 s" in capsys.readouterr().err
+
+
+def test_a_query_that_the_person_stops_ends_quietly(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    endless = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        assert run(settings, endless, limit_s=30.0) == 130
+    finally:
+        timer.join()
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == ""
+
+
+def test_two_columns_of_one_name_are_both_there(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(settings, "SELECT 1 AS a, 2 AS a, 3 AS b, 4 AS a") == 0
+    assert json.loads(capsys.readouterr().out) == [{"a": 1, "a:2": 2, "b": 3, "a:3": 4}]
+
+
+@pytest.mark.parametrize("verb_of", [["query", "SELECT 1"], ["requests"]])
+def test_more_rows_than_anybody_reads_are_refused(verb_of: list[str], tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, [*verb_of, "--limit", "1" + 20 * "0", "--state", str(tmp_path)])
+    assert answer.exit_code == 2
+    assert "--limit" in answer.output
 
 
 PAGE = (Path(__file__).parents[2] / "docs" / "store.md").read_text(encoding="utf-8")
