@@ -184,6 +184,10 @@ class Store(Record, Protocol):
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
         """Take documents and how far the journal was read, all or nothing. Returns how many were new."""
 
+    def generation(self) -> int:
+        """Another number once what was recorded is gone and the store has begun anew, removed or damaged: who follows
+        the journal reads it from its beginning, who kept states saves them again. Looks for itself."""
+
     def checkpoint(self, first_event_id: str) -> int:
         """Bytes of that journal file already recorded; 0 for a file never seen."""
 

@@ -37,11 +37,13 @@ class JournalFollower:
         self._chunk_bytes = chunk_bytes
         self._line_bytes = line_bytes
         self._finished: dict[Path, SegmentFile] = {}
+        self._generation = store.generation()
         self._eventless: set[Path] = set()
         self.garbage = 0
 
     def follow(self, max_bytes: int = 16 << 20) -> Progress:
         """One look, oldest files first, up to about `max_bytes`. An unchanged file costs one stat."""
+        self._forget_what_is_gone()
         found = segment_files(self._folder)
         self._finished = {file.path: self._finished[file.path] for file in found if file.path in self._finished}
         new = garbage = read_bytes = 0
@@ -60,9 +62,16 @@ class JournalFollower:
         self.garbage += garbage
         return Progress(new=new, garbage=garbage, read_bytes=read_bytes, behind=behind)
 
-    def forget(self) -> None:
-        """Look at every file again: the store may have lost what it had."""
-        self._finished.clear()
+    @property
+    def is_current(self) -> bool:
+        """Whether the store still is the one that the last look read into."""
+        return self._store.generation() == self._generation
+
+    def _forget_what_is_gone(self) -> None:
+        """A store that began anew has nothing of what was read: every file is looked at again."""
+        if (generation := self._store.generation()) != self._generation:
+            self._generation = generation
+            self._finished.clear()
 
     def _read_file(self, path: Path, max_bytes: int) -> Progress:
         try:

@@ -49,6 +49,9 @@ class MemoryStore:
             self._offsets.update((mark.first_event_id, mark.offset) for mark in checkpoints)
             return len(self._events) - before
 
+    def generation(self) -> int:
+        return 0
+
     def checkpoint(self, first_event_id: str) -> int:
         return self._offsets.get(first_event_id, 0)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ from llmops.store.contract import (
     RequestRow,
     Usage,
 )
-from llmops.store.errors import StoreUnreadable
+from llmops.store.errors import StoreRemoved, StoreUnreadable
 from llmops.store.leftout import LeftOut
 from llmops.store.opening import is_damage, open_reader, open_writer
 from llmops.store.where import to_sql
 
 _LAST_CHARACTER = "\U0010ffff"
+_log = logging.getLogger(__name__)
 
 
 def open_store(path: Path, read_only: bool = False, *, slow_s: float | None = None) -> SqliteStore:
@@ -55,6 +57,7 @@ class SqliteStore:
         self._slow_s = slow_s
         self._lock = threading.RLock()
         self._left_out = LeftOut()
+        self._generation = 0
         self._connection = open_reader(path) if read_only else open_writer(path)
         self._inode = path.stat().st_ino
         if not read_only:
@@ -65,6 +68,11 @@ class SqliteStore:
         rows = [columns for columns in map(columns_of, documents) if columns is not None]
         with self._transaction() as connection:
             return writing.record(connection, rows, checkpoints, self._left_out)
+
+    def generation(self) -> int:
+        with self._lock, suppress(StoreRemoved):
+            self._follow_rebuild()
+        return self._generation
 
     def checkpoint(self, first_event_id: str) -> int:
         found = self._ask(queries.LOAD_CHECKPOINT, {"first_event_id": first_event_id})
@@ -211,14 +219,15 @@ class SqliteStore:
         self._connection.close()
         self._connection = open_writer(self.path, because)
         self._inode = self.path.stat().st_ino
+        self._generation += 1
         with self._transaction() as connection:
             writing.set_threshold(connection, self._slow_s)
 
     def _follow_rebuild(self) -> None:
         """A reader whose file the writer has replaced looks at the new one.
 
-        A writer whose file was removed begins a new one, and says so once by StoreUnreadable: whoever follows the
-        journal must read it from the beginning.
+        A writer whose file was removed begins a new one, of the next generation, and does not answer from it at once:
+        whoever follows the journal must read it from the beginning first.
         """
         try:
             inode = os.stat(self.path).st_ino  # noqa: PTH116
@@ -228,10 +237,12 @@ class SqliteStore:
             return
         if not self._read_only:
             self._begin_anew()
-            raise StoreUnreadable(f"The record at {self.path} was removed: it is made anew from the journal.")
+            _log.warning("The record at %s was removed: it is made anew from the journal.", self.path)
+            raise StoreRemoved(f"The record at {self.path} was removed: it is made anew from the journal.")
         fresh = open_reader(self.path)
         self._connection.close()
         self._connection, self._inode = fresh, inode
+        self._generation += 1
 
 
 def _is_writable(text: str) -> bool:

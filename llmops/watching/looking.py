@@ -72,7 +72,7 @@ class Watch:
         self._journal = journal
         self._clock = clock
         self._states: dict[str, AlertState] | None = None
-        self._saved: dict[str, AlertState] | None = None
+        self._saved: tuple[int, dict[str, AlertState], str | None] | None = None
         self._instance_id: str | None = None
         self._complained: dict[str, float] = {}
 
@@ -144,16 +144,22 @@ class Watch:
             *self._record.findings(answer, now),
             *self._objectives(states, now),
         ]
-        after, transitions = advance(states, inhibit(findings, states, behind=not is_current), now)
+        behind = not is_current or not self._follower.is_current
+        after, transitions = advance(states, inhibit(findings, states, behind=behind), now)
         self._states = after
         for transition in transitions:
             self._tell(transition)
-        if after != self._saved:
-            self._store.save_state(_STATES, {name: state.to_json() for name, state in after.items()})
-            self._saved = after
-        if serving.instance_id != self._instance_id:
-            self._instance_id = serving.instance_id
-            self._store.save_state(_INSTANCE, serving.instance_id)
+        self._instance_id = serving.instance_id
+        self._save()
+
+    def _save(self) -> None:
+        """What a restart must know: when it changes, and once more into a store that began anew."""
+        states = self._states or {}
+        known = (self._store.generation(), states, self._instance_id)
+        if known != self._saved:
+            self._store.save_state(_STATES, {name: state.to_json() for name, state in states.items()})
+            self._store.save_state(_INSTANCE, self._instance_id)
+            self._saved = known
 
     def _objectives(self, states: dict[str, AlertState], now: float) -> list[Finding]:
         try:
@@ -190,8 +196,7 @@ class Watch:
             self._delivery.tell(compose(transition, journal=self._journal))
 
     def _complain(self, what: str, error: Exception) -> None:
-        """Loudly, but of each thing at most every 30 s. The store may have been rebuilt: every file is read again."""
-        self._follower.forget()
+        """Loudly, but of each thing at most every 30 s."""
         now = time.monotonic()
         if now - self._complained.get(what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
             self._complained[what] = now

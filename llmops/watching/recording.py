@@ -29,7 +29,7 @@ class RecordKeeper:
         self._removed = 0
         self._trimmed_at: float | None = None
         self._told: dict[str, int] | None = None
-        self._saved: dict[str, int] = {}
+        self._saved: tuple[int, dict[str, int]] | None = None
 
     def findings(self, answer: ServeSnapshot | str, now: float) -> list[Finding]:
         """Both rules at this moment; removes old files of the journal when it is time."""
@@ -62,18 +62,21 @@ class RecordKeeper:
         """What was told before a restart too; what cannot be read back is told again."""
         if self._told is None:
             try:
-                saved = self._store.load_state(_TOLD)
-                self._told = self._saved = {str(name): int(count) for name, count in (saved or {}).items()}
+                generation, saved = self._store.generation(), self._store.load_state(_TOLD)
+                self._told = {str(name): int(count) for name, count in (saved or {}).items()}
+                self._saved = (generation, self._told)
             except Exception:  # a store that fails is told elsewhere
                 self._told = {}
         return self._told
 
     def _save(self) -> None:
-        if self._told is None or self._told == self._saved:
+        if self._told is None:
             return
         with contextlib.suppress(Exception):  # a store that fails is told elsewhere, and this is tried at the next look
-            self._store.save_state(_TOLD, self._told)
-            self._saved = self._told
+            known = (self._store.generation(), self._told)
+            if known != self._saved:
+                self._store.save_state(_TOLD, self._told)
+                self._saved = known
 
 
 def _serve(answer: ServeSnapshot) -> Writer:

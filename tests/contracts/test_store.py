@@ -48,6 +48,14 @@ def test_of_two_alerts_of_one_moment_the_one_recorded_later_is_newer(store: Stor
     assert [found["event.action"] for found in store.alerts()] == ["firing", "pending"]
 
 
+def test_a_store_that_keeps_what_it_has_stays_of_one_generation(store: Store) -> None:
+    before = store.generation()
+    store.record([request(NOW)])
+    store.save_state("alerts", {})
+    store.prune({"requests": NOW + 7200})
+    assert store.generation() == before
+
+
 def test_states_are_kept_as_json(store: Store) -> None:
     assert store.load_state("alerts") is None
     store.save_state("alerts", {"a": [1, 2.5, None, "é\ud800"]})

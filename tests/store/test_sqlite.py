@@ -136,14 +136,34 @@ def test_the_columns_are_those_of_the_table(tmp_path: Path) -> None:
 def test_a_writer_whose_file_was_removed_says_so_once_and_begins_a_new_one(tmp_path: Path) -> None:
     store = open_store(tmp_path / "llmops.sqlite")
     store.record([request(NOW)], [Checkpoint("f", 10)])
+    before = store.generation()
     for file in tmp_path.glob("llmops.sqlite*"):
         file.unlink()
     with pytest.raises(StoreUnreadable, match="was removed: it is made anew"):
         store.record([request(NOW)])
+    assert store.generation() == before + 1
     assert store.checkpoint("f") == 0, "the journal is read from the beginning"
     store.record([request(NOW + 1)])
     reader = open_store(tmp_path / "llmops.sqlite", read_only=True)
     assert reader.totals() == {"llmops.request": 1}
+    reader.close()
+    store.close()
+
+
+def test_who_asks_for_the_generation_learns_of_a_new_file_without_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_store(tmp_path / "s")
+    reader = open_store(tmp_path / "s", read_only=True)
+    store.record([request(NOW)])
+    before = (store.generation(), reader.generation())
+    assert (store.generation(), reader.generation()) == before
+    for file in tmp_path.glob("s*"):
+        file.unlink()
+    assert store.generation() != before[0]
+    assert reader.generation() != before[1]
+    assert store.totals() == reader.totals() == {}
+    assert caplog.text.count("was removed") == 1
     reader.close()
     store.close()
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from llmops.client import RequestRefused
+from llmops.events.snapshot import ServeSnapshot
 from llmops.store import MemoryStore, Store, open_store
 from llmops.watching.looking import memory_shares
 from tests.alerts.test_serving import snapshot
@@ -97,6 +98,36 @@ def test_a_lost_store_is_rebuilt_with_its_alerts_from_the_journal(bench: Bench, 
     bench.looks(8)
     assert bench.told() == ["firing serve_down", "resolved serve_down"]
     rebuilt.close()
+
+
+@pytest.mark.parametrize("when", ["between looks", "in the middle of a look"])
+def test_a_store_that_is_removed_while_watch_runs_gets_everything_back(tmp_path: Path, when: str) -> None:
+    bench = Bench(tmp_path / "journal", open_store(tmp_path / "s"))
+    bench.write([request(NOW, outcome="failure", error_type="oom", request_id=f"bad{n}") for n in range(60)])
+    bench.looks(3)
+    assert bench.told() == ["firing slo.availability.page"]
+
+    def remove() -> None:
+        for file in tmp_path.glob("s*"):
+            file.unlink()
+
+    def answer() -> ServeSnapshot:  # the record's keeper is the next to ask the store, and it never raises
+        if when == "in the middle of a look":
+            remove()
+        return snapshot()
+
+    if when == "between looks":
+        remove()
+    bench.watch._probe = answer
+    bench.looks(1)
+    bench.watch._probe = bench.probe
+    bench.looks(2)
+    assert len(bench.store.requests(limit=99)) == 60
+    assert "slo.availability.page" in str(bench.store.load_state("alerts"))
+    assert bench.store.load_state("serve.instance") == snapshot().instance_id
+    assert bench.store.load_state("record.lost") is not None
+    assert bench.told() == ["firing slo.availability.page"]
+    bench.close()
 
 
 @pytest.mark.parametrize("saved", [[], {"x": {}}, {"x": {"finding": None}}, "text", 7])
