@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from dotenv.parser import Binding, parse_stream
 
 from llmops.elastic.stack.errors import EnvironmentProblem
 
@@ -20,7 +23,6 @@ _LONG_ENOUGH = {"ELASTIC_PASSWORD": 6, "KIBANA_PASSWORD": 6, "KIBANA_ENCRYPTION_
 _HARMLESS = re.compile(r"[!-~]*")
 _SPECIAL = frozenset("\"'\\$#`")
 """Compose, JSON or curl would read more into these than a character."""
-_NAMED = re.compile(r"(?:export\s+)?[A-Za-z_]\w*\s*(?:=\s*(?P<value>.*))?", re.ASCII)
 _VERSION = re.compile(r"9\.(\d{1,3})\.\d{1,3}", re.ASCII)
 _OLDEST_MINOR = 5
 """Kibana has the Dashboards API since 9.5."""
@@ -34,9 +36,7 @@ def new_secret() -> str:
 
 def read(path: Path) -> dict[str, str]:
     """Name -> value of the file as compose reads it: the last of a name counts, quotes are not part of the value."""
-    lines = (line.strip() for line in _text_of(path).splitlines())
-    pairs = (line.removeprefix("export ").split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {name.strip(): _bare(value.strip()) for name, value in pairs}
+    return {binding.key: binding.value or "" for binding in _bindings(path) if binding.key is not None}
 
 
 def check(path: Path) -> None:
@@ -44,10 +44,9 @@ def check(path: Path) -> None:
 
     Compose would quote the line, and what stands in it may be a secret: this names its number only.
     """
-    for number, line in enumerate(_text_of(path).splitlines(), 1):
-        bare = line.strip()
-        if bare and not bare.startswith("#") and not _is_readable(bare):
-            raise EnvironmentProblem(f"Line {number} of {path} is no NAME=value: mend it, or put # before it.")
+    for binding in _bindings(path):
+        if binding.error or "\0" in binding.original.string:
+            raise EnvironmentProblem(f"Line {_line_of(binding)} of {path} is no NAME=value: mend it, or put # before it.")
     known = read(path)
     for name in SECRETS:
         _check_secret(name, known.get(name, ""))
@@ -72,20 +71,14 @@ def _check_secret(name: str, value: str) -> None:
         raise EnvironmentProblem(f"{name} in .env is too short: it needs {_LONG_ENOUGH[name]} characters.")
 
 
-def _is_readable(line: str) -> bool:
-    """A name, and a value whose quotes are closed."""
-    found = _NAMED.fullmatch(line)
-    if found is None or "\0" in line:
-        return False
-    value = found["value"] or ""
-    return value[:1] not in ("'", '"') or value.find(value[0], 1) > 0
+def _bindings(path: Path) -> list[Binding]:
+    return list(parse_stream(io.StringIO(_text_of(path))))
 
 
-def _bare(value: str) -> str:
-    """Without the quotes or, where there are none, without the comment behind it."""
-    if value[:1] in ("'", '"'):
-        return value[1:].split(value[0], 1)[0]
-    return re.split(r"(?:^|\s)#", value, maxsplit=1)[0].rstrip()
+def _line_of(binding: Binding) -> int:
+    """Where it begins: empty lines before it count as its own."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
 
 
 def _text_of(path: Path) -> str:
