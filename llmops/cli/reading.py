@@ -12,7 +12,8 @@ from llmops.cli.flags import AsJson, State, load_dials
 app = typer.Typer()
 
 MOST_ROWS = 1_000_000
-"""More are for a program: SQLite's file can be read while it is written."""
+"""Whoever wants more reads the SQLite file itself, which can be done while it is written."""
+
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, safe to open in a spreadsheet.")]
 
 

@@ -12,6 +12,7 @@ from elasticsearch import Elasticsearch, NotFoundError
 
 from llmops.elastic.client import plain_words
 from llmops.elastic.dead_letters import read_dead_letters
+from llmops.elastic.errors import JournalUnread
 from llmops.elastic.journal import Line, batches
 from llmops.elastic.streams import EVENT_STREAMS
 
@@ -57,31 +58,39 @@ def check(
     kept_since: Mapping[str, float],
     now: float,
     since: float = 0.0,
-) -> list[StreamCheck]:
-    """Compare the journal with the server. Raises ElasticProblem or OSError.
+) -> tuple[list[StreamCheck], JournalUnread | None]:
+    """Compare the journal with the server; beside it what of the journal can't be read. Raises ElasticProblem, OSError.
 
-    shipped: bytes of each file, as the checkpoint says. kept_since: for each dataset, the moment before which the
-    server may have deleted. since: events before it are not looked at.
+    shipped: bytes of each file, as the checkpoint says; empty where somebody else ships. kept_since: for each dataset,
+    the moment before which the server may have deleted. since: events before it are not looked at.
     """
-    comparing = _Comparing(client, {entry["event.id"] for entry in read_dead_letters(dead_letters)}, kept_since, now)
+    dead = {entry["event.id"] for entry in read_dead_letters(dead_letters)}
+    comparing = _Comparing(client, dead, kept_since, now, ships_here=bool(shipped))
     seen: set[int] = set()  # hashes: of millions of events they take half the memory
+    unread: JournalUnread | None = None
     refresh(client)
-    for batch in batches(journal, namespace):
-        for line in batch.lines:
-            if not line.fault and line.at >= since and hash(line.event_id) not in seen:
-                seen.add(hash(line.event_id))
-                comparing.take(line, is_shipped=line.offset < shipped.get(batch.file, 0))
-    return comparing.finish()
+    try:
+        for batch in batches(journal, namespace):
+            for line in batch.lines:
+                if not line.fault and line.at >= since and (known := hash(line.event_id)) not in seen:
+                    seen.add(known)
+                    comparing.take(line, is_shipped=line.offset < shipped.get(batch.file, 0))
+    except JournalUnread as error:
+        unread = error
+    return comparing.finish(), unread
 
 
 class _Comparing:
     """Asks the server for every event, many at once; what it lacks is sorted by the reason."""
 
-    def __init__(self, client: Elasticsearch, dead: Set[str], kept_since: Mapping[str, float], now: float) -> None:
+    def __init__(
+        self, client: Elasticsearch, dead: Set[str], kept_since: Mapping[str, float], now: float, *, ships_here: bool
+    ) -> None:
         self._client = client
         self._dead = dead
         self._kept_since = kept_since
         self._now = now
+        self._ships_here = ships_here
         self._found: dict[str, StreamCheck] = {}
         self._asked: dict[str, dict[str, tuple[Line, bool]]] = collections.defaultdict(dict)
 
@@ -106,7 +115,8 @@ class _Comparing:
                 self._lacks(result, line, is_shipped=is_shipped)
 
     def _lacks(self, result: StreamCheck, line: Line, *, is_shipped: bool) -> None:
-        if line.at < self._kept_since.get(line.dataset, 0.0):
+        may_be_deleted = is_shipped or not self._ships_here
+        if may_be_deleted and line.at < self._kept_since.get(line.dataset, 0.0):
             result.expired += 1
         elif line.event_id in self._dead:
             result.refused += 1

@@ -107,7 +107,7 @@ def problem_of(error: ApiError | TransportError, client: Elasticsearch) -> Elast
         sentence = f"No Elasticsearch answers at {url}: is it running, and is elastic.url right? ({_short(error)})"
         return ElasticProblem("elastic_unreachable", sentence, passing=True)
     if isinstance(error, UnsupportedProductError):
-        return ElasticProblem("elastic_product", f"What answers at {url} is not Elasticsearch: check elastic.url.")
+        return _of_product(url)
     if isinstance(error, ApiError):
         return _of_answer(error, client, url)
     return ElasticProblem(
@@ -128,7 +128,18 @@ def _of_answer(error: ApiError, client: Elasticsearch, url: str) -> ElasticProbl
     if status == 403:
         sentence = f"{url} does not allow this to the user or key that elastic names: {reason}."
         return ElasticProblem("elastic_forbidden", sentence)
+    if not is_elasticsearch(error):
+        return _of_product(url)
     return ElasticProblem("elastic_refused", f"{url} says {status}: {reason}.")
+
+
+def is_elasticsearch(error: ApiError) -> bool:
+    """Every answer of the server names it; one of a web server, or of a proxy before it, does not."""
+    return error.meta.headers.get("x-elastic-product") == "Elasticsearch"
+
+
+def _of_product(url: str) -> ElasticProblem:
+    return ElasticProblem("elastic_product", f"What answers at {url} is not Elasticsearch: check elastic.url.")
 
 
 def _of_login(error: ApiError, url: str, reason: str) -> ElasticProblem:

@@ -11,35 +11,37 @@ from typing import Any
 
 from llmops.elastic.journal import Batch, Line
 from llmops.events.names import timestamp
+from llmops.store.segments import whole_bytes
 
 FILE = "dead-letters.jsonl"
 
 
 class DeadLetters:
-    """Appends each refused line once, known by its place in the journal."""
+    """Appends each refused line once, known by its place in the journal and its event, if it is one.
+
+    A damaged line and the event saved from its beginning have one place.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: set[tuple[str, int]] | None = None
+        self._known: set[tuple[str, int, str]] | None = None
 
     def keep(self, batch: Batch, refused: Sequence[tuple[Line, str]], now: float) -> int:
         """Write down these lines of the batch with their reasons, durably. Returns how many are new."""
         if self._known is None:
             self._known = self._load()
-        fresh = [(line, reason) for line, reason in refused if (batch.file, line.offset) not in self._known]
+        known = self._known
+        fresh = [each for each in refused if _key(batch, each[0]) not in known]
         if fresh:
             self._append(b"".join(_entry(batch, line, reason, now) for line, reason in fresh))
-            self._known.update((batch.file, line.offset) for line, _ in fresh)
+            known.update(_key(batch, line) for line, _ in fresh)
         return len(fresh)
 
-    def _load(self) -> set[tuple[str, int]]:
-        """The places that are kept; a line that a crash tore is cut off."""
-        with contextlib.suppress(FileNotFoundError):
-            content = self._path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.truncate(self._path, whole)
-        return {(str(entry["file"]), int(entry["offset"])) for entry in read_dead_letters(self._path)}
+    def _load(self) -> set[tuple[str, int, str]]:
+        """What is kept; a line that a crash tore is cut off."""
+        with contextlib.suppress(FileNotFoundError), self._path.open("r+b") as file:
+            file.truncate(whole_bytes(file))
+        return {(entry["file"], entry["offset"], entry["event.id"]) for entry in read_dead_letters(self._path)}
 
     def _append(self, content: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -68,6 +70,10 @@ def read_dead_letters(path: Path) -> Iterator[dict[str, Any]]:
                     "offset": int(entry["offset"]),
                     "event.id": str(entry["event.id"]),
                 }
+
+
+def _key(batch: Batch, line: Line) -> tuple[str, int, str]:
+    return (batch.file, line.offset, line.event_id)
 
 
 def _entry(batch: Batch, line: Line, reason: str, now: float) -> bytes:

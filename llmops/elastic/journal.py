@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from llmops.elastic.errors import JournalUnread
 from llmops.elastic.streams import ALERTS, stream_of
 from llmops.events import Document
 from llmops.store.lines import event_of, salvage
-from llmops.store.segments import LINE_BYTES, first_event_id, segment_files
+from llmops.store.segments import LINE_BYTES, first_event_id, look_at
 
 LINES = 500
 """Lines of one batch; with BYTES the unit that is sent, and that may be in doubt after a crash."""
@@ -108,29 +109,29 @@ def _namespace(document: Document, otherwise: str) -> str:
     return named if isinstance(named, str) and _NAMESPACE.fullmatch(named) else otherwise
 
 
-def batches(folder: Path, namespace: str, since: dict[str, int] | None = None) -> Iterator[Batch]:
-    """The whole journal as it is now, in batches; `since` says how far each file is done.
+def batches(folder: Path, namespace: str) -> Iterator[Batch]:
+    """The whole journal as it is now, in batches; a file that retention removes meanwhile is passed over.
 
-    A file that retention removes meanwhile is passed over. Raises OSError for one that can't be read, after all others.
+    Raises JournalUnread for what can't be read, after all else.
     """
-    unread: OSError | None = None
-    for path in (segment.path for segment in segment_files(folder)):
+    found, unread = look_at(folder)
+    for path in (segment.path for segment in found):
         try:
             with path.open("rb") as file:
-                yield from _batches_of(path, file, namespace, since or {})
+                yield from _batches_of(path, file, namespace)
         except FileNotFoundError:
             continue
         except OSError as error:
-            unread = OSError(error.errno, error.strerror, str(path))
-    if unread is not None:
-        raise unread
+            unread[path] = error.strerror or str(error)
+    if unread:
+        raise JournalUnread(unread)
 
 
-def _batches_of(path: Path, file: BinaryIO, namespace: str, since: dict[str, int]) -> Iterator[Batch]:
+def _batches_of(path: Path, file: BinaryIO, namespace: str) -> Iterator[Batch]:
     first = first_event_id(file)
     if first is None:
         return
-    offset, until = since.get(first, 0), file.seek(0, 2)
+    offset, until = 0, file.seek(0, 2)
     while batch := read_batch(path, file, first, offset, until, namespace):
         yield batch
         offset = batch.end

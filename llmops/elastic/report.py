@@ -16,7 +16,7 @@ FILE = "status.json"
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class ShipReport:
-    """Counts since this shipper started; `refused_in_all` lines lie in the dead-letter file."""
+    """Counts since this shipper started. `refused`: answers, so a document that is sent again counts again."""
 
     started_at: float
     at: float

@@ -7,7 +7,7 @@ from typing import Any
 
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
-from llmops.elastic.client import plain_words
+from llmops.elastic.client import is_elasticsearch, plain_words
 from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.streams import STREAMS, Stream
 from llmops.elastic.templates import meta_of, template_of
@@ -59,7 +59,9 @@ def _install(client: Elasticsearch, stream: Stream, days: int) -> str:
 def _installed(client: Elasticsearch, stream: Stream) -> dict[str, Any] | None:
     try:
         found = client.indices.get_index_template(name=stream.template).body["index_templates"]
-    except NotFoundError:
+    except NotFoundError as error:
+        if not is_elasticsearch(error):
+            raise
         return None
     template: dict[str, Any] = found[0]["index_template"]
     return template

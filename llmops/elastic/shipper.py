@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,10 +23,10 @@ from llmops.elastic.checkpoints import Checkpoints
 from llmops.elastic.dead_letters import FILE as DEAD_LETTER_FILE
 from llmops.elastic.dead_letters import DeadLetters
 from llmops.elastic.delivery import Delivery, Stopped
-from llmops.elastic.errors import ElasticProblem
+from llmops.elastic.errors import ElasticProblem, JournalUnread
 from llmops.elastic.journal import Batch, batches, read_batch
 from llmops.elastic.report import ShipReport, State, fresh_report
-from llmops.store.segments import SegmentFile, first_event_id, segment_files
+from llmops.store.segments import SegmentFile, first_event_id, look_at, segment_files
 
 CHECKPOINT_FILE = "checkpoint.json"
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Shipper:
         self._suspicious = suspicious
         self._sure: set[str] = set()
         self._finished: dict[Path, SegmentFile] = {}
-        self._unread: OSError | None = None
+        self._unread: dict[Path, str] = {}
         self.report = fresh_report()
         self._delivery = Delivery(
             client,
@@ -78,23 +78,23 @@ class Shipper:
     def look(self) -> int:
         """Ship what the journal holds now. Returns how many lines are dealt with.
 
-        Raises ElasticProblem, Stopped, or OSError: the disk does not take how far it is, or a file can't be read, once
-        all others are shipped.
+        Raises ElasticProblem, Stopped, OSError when the disk does not take how far it is, and JournalUnread for what
+        can't be read, once all else is shipped.
         """
         dealt = 0
-        self._unread = None
-        if not self._finished:
-            self._forget_removed()
+        found, self._unread = look_at(self._journal)
+        if not self._unread and (not self._finished or self._finished.keys() - {segment.path for segment in found}):
+            self._forget_removed(found)
         self.report.behind_bytes = self.behind_bytes()
         try:
-            for batch in ahead(self._batches()):
+            for batch in ahead(self._batches(found)):
                 self._deliver(batch, unsure=self._suspicious or batch.file not in self._sure)
                 dealt += len(batch.lines)
         except BaseException:
             self._finished.clear()  # a file that is read to its end may not be shipped to its end
             raise
-        if self._unread is not None:
-            raise self._unread
+        if self._unread:
+            raise JournalUnread(self._unread)
         self.report.behind_bytes = 0
         self.report.problem = None
         self._tell("up to date")
@@ -125,10 +125,13 @@ class Shipper:
                     behind += max(0, segment.size_bytes - self._checkpoints.of(first)) if first else 0
         return behind
 
-    def _forget_removed(self) -> None:
-        """Let go of the places in files that retention removed; unless one can't be read, which may be any of them."""
+    def _forget_removed(self, found: Sequence[SegmentFile]) -> None:
+        """Let go of the places in files that retention removed; unless one can't be read, which may be any of them.
+
+        One that is only missed, because it is renamed at this moment, is in doubt when it is back.
+        """
         present: set[str] = set()
-        for segment in segment_files(self._journal):
+        for segment in found:
             try:
                 with segment.path.open("rb") as file:
                     present.add(first_event_id(file) or "")
@@ -137,11 +140,13 @@ class Shipper:
             except OSError:
                 return
         self._checkpoints.forget_all_but(present)
+        self._sure &= present
+        self._finished = {path: segment for path, segment in self._finished.items() if segment in found}
 
-    def _batches(self) -> Generator[Batch, None, None]:
+    def _batches(self, found: Sequence[SegmentFile]) -> Generator[Batch, None, None]:
         """What is not shipped yet, oldest file first, as far as each reached at the beginning of the look."""
-        found = {segment.path: segment for segment in segment_files(self._journal)}
-        for path, segment in found.items():
+        for segment in found:
+            path = segment.path
             if self._finished.get(path) == segment:
                 continue
             try:
@@ -151,8 +156,7 @@ class Shipper:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                self._unread = OSError(error.errno, error.strerror, str(path))
-        self._finished = {path: self._finished[path] for path in found if path in self._finished}
+                self._unread[path] = error.strerror or str(error)
 
     def _batches_of(self, path: Path, file: BinaryIO, until: int) -> Iterator[Batch]:
         first = first_event_id(file)
@@ -194,7 +198,7 @@ class Shipper:
                 line.offset,
                 reason,
             )
-        self._count(batch, done.created, done.known, kept)
+        self._count(batch, done.created, done.known, len(done.refused))
 
     def _count(self, batch: Batch, created: int, known: int, refused: int) -> None:
         report = self.report

@@ -16,6 +16,7 @@ from llmops.elastic.client import connect
 from llmops.elastic.dashboards import import_all
 from llmops.elastic.dead_letters import FILE as DEAD_LETTER_FILE
 from llmops.elastic.delivery import Stopped
+from llmops.elastic.errors import JournalUnread
 from llmops.elastic.keys import ensure_keys
 from llmops.elastic.setup import prepare, require_templates
 from llmops.elastic.shipper import CHECKPOINT_FILE, Shipper
@@ -54,7 +55,7 @@ def _bring_dashboards(dials: ElasticSettings) -> None:
 
 
 def backfill(settings: Settings, since: float) -> int:
-    """Send what the server lacks of the journal since that moment. 0 done, 1 something was refused, 2 it can't."""
+    """Send what the server lacks of the journal since that moment. 0 done, 1 something is refused, 2 it can't."""
     with told("elk backfill"), locked(settings.state.ship), stopping() as stop, with_bar() as show:
         with connect(settings.elastic, settings.state.ship) as client:
             require_templates(client)
@@ -69,13 +70,20 @@ def backfill(settings: Settings, since: float) -> int:
                 longest_wait_s=settings.elastic.longest_wait_s,
                 on_progress=show,
             )
-            try:
-                if (settings.state.ship / CHECKPOINT_FILE).exists():  # else nobody ships: leave no place to wait for
-                    shipper.look()
-                shipper.refill(since)
-            except Stopped:
-                return 0
+            ships_here = (settings.state.ship / CHECKPOINT_FILE).exists()  # else leave no place to wait for
+            unread: JournalUnread | None = None
+            for step in (shipper.look, lambda: shipper.refill(since))[0 if ships_here else 1 :]:
+                try:
+                    step()
+                except JournalUnread as error:
+                    unread = error
+                except Stopped:
+                    return 0
         print(f"{shipper.report.created} events were missing and are there now.")
+        if unread is not None:
+            raise unread
+        if shipper.report.refused:
+            print(f"Some were refused: {settings.state.ship / DEAD_LETTER_FILE} says which, and why.")
         return 1 if shipper.report.refused else 0
     return 2
 
@@ -85,7 +93,7 @@ def compare(settings: Settings, since: float, *, as_json: bool) -> int:
     now = time.time()
     folder = settings.state.ship
     with told("elk check"), connect(settings.elastic, folder) as client:
-        results = check(
+        results, unread = check(
             client,
             settings.state.journal,
             settings.events.namespace,
@@ -102,6 +110,8 @@ def compare(settings: Settings, since: float, *, as_json: bool) -> int:
             for result in results:
                 for sentence in advice(result):
                     print(sentence)
+        if unread is not None:
+            raise unread
         return 0 if all(result.ok for result in results) else 1
     return 2
 

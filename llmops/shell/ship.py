@@ -57,21 +57,21 @@ def run(settings: Settings, *, once: bool) -> int:
 
 def follow(shipper: Shipper, prepared: Callable[[], None], stop: threading.Event, poll_s: float) -> None:
     """Look again and again. A server that is away, or a disk that is full, is waited for."""
-    ready = complained = False
+    ready, said = False, ""
     while not stop.is_set():
         try:
             if not ready:
                 prepared()
                 ready = True
             shipper.look()
-            complained = False
+            said = ""
         except (ElasticProblem, OSError) as trouble:
             if isinstance(trouble, ElasticProblem) and not trouble.passing:
                 raise
-            if not complained:
-                _log.warning("ship waits: %s", in_words(trouble))
-            complained = True
-            shipper.wait_for(in_words(trouble))
+            if (why := in_words(trouble)) != said:
+                _log.warning("ship waits: %s", why)
+            said = why
+            shipper.wait_for(why)
         stop.wait(poll_s)
 
 

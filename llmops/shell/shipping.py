@@ -26,7 +26,12 @@ def told(verb: str) -> Iterator[None]:
     try:
         yield
     except (ElasticProblem, KibanaProblem, AlreadyShipping, OSError) as error:
-        sys.stderr.write(f"llmops {verb}: {spelled_out(in_words(error))}\n")
+        say(f"llmops {verb}: {in_words(error)}")
+
+
+def say(sentence: str) -> None:
+    """A line for the person, who may have redirected the rest."""
+    print(spelled_out(sentence), file=sys.stderr)
 
 
 def in_words(error: Exception) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from llmops.elastic.stack.errors import ComposeProblem, EnvironmentProblem, Stac
 from llmops.elastic.streams import STREAMS
 from llmops.elastic.templates import template_of
 from llmops.settings import Settings
-from llmops.shell.shipping import in_words
+from llmops.shell.shipping import in_words, say
 from llmops.shell.welcome import welcome
-from llmops.untrusted import spelled_out
 
 _AUTHORITY = "/usr/share/elasticsearch/config/certificates/ca.crt"
 _PRIVATE = 0o700
@@ -37,16 +35,16 @@ def up(settings: Settings) -> int:
         _require_one_state(compose.environment, state)
         added = environment.complete(compose.environment, _given(state))
         if added:
-            _say(f"Wrote {', '.join(added)} to {compose.environment}, for your eyes only: it opens the data.")
+            say(f"Wrote {', '.join(added)} to {compose.environment}, for your eyes only: it opens the data.")
         _lay_out(state, settings.elastic.keep_days)
         if not any(part.state == "running" for part in compose.parts()):
             _warn(state, environment.read(compose.environment))
         if code := compose.run("up", "--detach", "--remove-orphans"):
-            _say(f"Not everything started: `llmops elk status` says what, {_logs(compose)} says why.")
+            say(f"Not everything started: `llmops elk status` says what, {_logs(compose)} says why.")
             return code
         authority = state / "elk" / "ca.crt"
         if code := compose.run("cp", f"elasticsearch:{_AUTHORITY}", str(authority)):
-            _say("The certificate of the stack's authority could not be copied out: `llmops elk up` again.")
+            say("The certificate of the stack's authority could not be copied out: `llmops elk up` again.")
             return code
     except (StackProblem, OSError) as error:
         return _complain(error)
@@ -80,7 +78,7 @@ def status(*, as_json: bool) -> int:
         rows = [dataclasses.asdict(part) | {"is_well": part.is_well} for part in parts]
         print(json.dumps(rows, indent=2))
     elif not parts:
-        _say("Nothing of the stack is here: `llmops elk up` starts it.")
+        say("Nothing of the stack is here: `llmops elk up` starts it.")
     else:
         Console(highlight=False).print(_table(parts))
     return 0 if parts and all(part.is_well for part in parts) else 1
@@ -145,13 +143,9 @@ def _warn(state: Path, known: Mapping[str, str]) -> None:
     ports[int(known.get("ELASTICSEARCH_PORT") or preflight.ELASTICSEARCH_PORT)] = "Elasticsearch"
     ports[int(known.get("KIBANA_PORT") or preflight.KIBANA_PORT)] = "Kibana"
     for sentence in preflight.warnings(state, ports):
-        _say(f"Warning: {sentence}")
-
-
-def _say(sentence: str) -> None:
-    print(spelled_out(sentence), file=sys.stderr)
+        say(f"Warning: {sentence}")
 
 
 def _complain(error: Exception) -> int:
-    _say(f"llmops elk: {in_words(error)}")
+    say(f"llmops elk: {in_words(error)}")
     return 2

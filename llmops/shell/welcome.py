@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.setup import prepare
 from llmops.elastic.stack.preflight import ELASTICSEARCH_PORT, KIBANA_PORT
 from llmops.settings import ElasticSettings
-from llmops.untrusted import spelled_out
+from llmops.shell.shipping import say
 
 Result = TypeVar("Result")
 USER = "elastic"
@@ -32,13 +31,13 @@ def welcome(known: Mapping[str, str], authority: Path, keep_days: Mapping[str, i
     )
     try:
         for sentence in when_it_answers(lambda: _bring_streams(dials, keep_days), patience_s=_STARTS_S):
-            _say(sentence)
+            say(sentence)
         put = when_it_answers(lambda: import_all(kibana, (USER, password), ca_certs=authority), patience_s=_STARTS_S)
     except ElasticProblem as problem:
-        _say(f"The parts run, but streams and dashboards are not all there: {problem} Then: `llmops elk up` again.")
+        say(f"The parts run, but streams and dashboards are not all there: {problem} Then: `llmops elk up` again.")
         return 1
-    _say(f"Kibana: {kibana}, user {USER}, password in .env; {len(put)} dashboards. Its authority: {authority}")
-    _say("The API behind nginx: http://127.0.0.1:8080/v1, with a key (`llmops keys create NAME`).")
+    say(f"Kibana: {kibana}, user {USER}, password in .env; {len(put)} dashboards. Its authority: {authority}")
+    say("The API behind nginx: http://127.0.0.1:8080/v1, with a key (`llmops keys create NAME`).")
     return 0
 
 
@@ -63,7 +62,3 @@ def _bring_streams(dials: ElasticSettings, keep_days: Mapping[str, int]) -> list
     """The step `setup` installs templates; only this rolls streams over and changes how long those there are kept."""
     with connect(dials) as client:
         return list(prepare(client, keep_days))
-
-
-def _say(sentence: str) -> None:
-    print(spelled_out(sentence), file=sys.stderr)

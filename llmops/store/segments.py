@@ -31,15 +31,32 @@ class SegmentFile:
 
 
 def segment_files(folder: Path) -> list[SegmentFile]:
-    """Journal files, oldest first; one that vanishes meanwhile is left out."""
-    found = []
-    for path in folder.glob("*.jsonl"):
+    """Journal files that can be looked at, oldest first; for those who come again."""
+    return look_at(folder)[0]
+
+
+def look_at(folder: Path) -> tuple[list[SegmentFile], dict[Path, str]]:
+    """Journal files, oldest first, and what can't even be looked at, with the reason: a link to nowhere, the folder.
+
+    A file that vanishes meanwhile is in neither; a folder that does not exist is an empty one.
+    """
+    found: list[SegmentFile] = []
+    unread: dict[Path, str] = {}
+    try:
+        paths = [path for path in folder.iterdir() if path.suffix == ".jsonl"]
+    except FileNotFoundError:
+        return [], {}
+    except OSError as error:
+        return [], {folder: error.strerror or str(error)}
+    for path in paths:
         try:
             status = path.stat()
-        except OSError:
+        except OSError as error:
+            if path.is_symlink() or not isinstance(error, FileNotFoundError):
+                unread[path] = error.strerror or str(error)
             continue
         found.append(SegmentFile(path, status.st_mtime_ns, status.st_size, status.st_ino))
-    return sorted(found, key=lambda file: (file.changed_ns, file.path.name))
+    return sorted(found, key=lambda file: (file.changed_ns, file.path.name)), unread
 
 
 def journal_bytes(folder: Path) -> int:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from elasticsearch import Elasticsearch
+
 from llmops.elastic.dead_letters import read_dead_letters
+from llmops.elastic.shipper import Shipper
 from llmops.events import Document, Origin, RequestEvent
 from llmops.settings import ElasticSettings, Settings
 from llmops.shell import elk, ship
@@ -46,6 +49,11 @@ class Installation:
     def ship(self) -> int:
         """`llmops ship --once`."""
         return ship.run(self.settings, once=True)
+
+    def shipper(self, client: Elasticsearch, **more: Any) -> Shipper:
+        """What `llmops ship` runs; it does not wait."""
+        state = self.settings.state
+        return Shipper(client, state.journal, state.ship, self.namespace, patience=0, **more)
 
     def setup(self, *, new_key: bool = False) -> int:
         """`llmops elk setup`."""

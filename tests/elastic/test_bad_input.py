@@ -185,6 +185,7 @@ def untouched(asked: Asked) -> tuple[int, Any]:
         (eight, "Elasticsearch", "runs Elasticsearch 8.19.3, and llmops speaks to 9.x: upgrade the server to 9.x"),
         (untouched, "Elasticsearch", "template llmops.request is not installed: run `llmops elk setup` first"),
         (lambda _: (200, {}), None, "is not Elasticsearch: check elastic.url"),
+        (lambda _: (404, "<html>nginx</html>"), None, "is not Elasticsearch: check elastic.url"),
         (lambda _: (502, "nginx"), None, "says 502"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,9 @@ import pytest
 from llmops.elastic.checkpoints import Checkpoints, read_checkpoints
 from llmops.elastic.client import connect
 from llmops.elastic.dead_letters import DeadLetters, read_dead_letters
-from llmops.elastic.errors import ElasticProblem
+from llmops.elastic.errors import ElasticProblem, JournalUnread
 from llmops.elastic.journal import Batch, Line, batches
 from llmops.elastic.report import ShipReport, read_report, write_report
-from llmops.elastic.shipper import Shipper
 from llmops.settings import ElasticSettings
 from llmops.shell import elk
 from llmops.shell.ship import follow
@@ -88,7 +88,7 @@ def test_while_the_disk_does_not_take_the_checkpoint_nothing_is_lost_or_sent_twi
     home = Installation(tmp_path, prepared_elastic.dials(), namespace)
     home.write([home.request(), home.request()])
     with prepared_elastic.connect() as client:
-        shipper = Shipper(client, home.settings.state.journal, home.settings.state.ship, namespace, patience=0)
+        shipper = home.shipper(client)
         blocked = home.settings.state.ship / "checkpoint.tmp"
         blocked.mkdir(parents=True)
         with pytest.raises(OSError, match="directory"):
@@ -115,6 +115,30 @@ def test_places_in_files_that_are_gone_are_forgotten(
 
 
 @pytest.mark.elastic
+def test_places_are_forgotten_while_it_follows_and_what_is_back_is_asked_for_before_it_is_sent(
+    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path
+) -> None:
+    home = Installation(tmp_path, prepared_elastic.dials(), namespace)
+    documents = [home.request() for _ in range(3)]
+    for name, document in zip("abc", documents, strict=True):
+        home.write([document], name)
+    places = home.settings.state.ship / "checkpoint.json"
+    with prepared_elastic.connect() as client:
+        shipper = home.shipper(client)
+        assert shipper.look() == 3
+        away = (home.settings.state.journal / "a.jsonl").rename(tmp_path / "a.jsonl")
+        home.write([document := home.request()], "d")
+        assert shipper.look() == 1
+        kept = {each["event.id"] for each in (*documents[1:], document)}
+        assert read_checkpoints(places).keys() == kept
+        client.indices.rollover(alias=f"logs-llmops.request-{namespace}")
+        away.rename(home.settings.state.journal / "a.jsonl")
+        assert shipper.look() == 1
+        assert (shipper.report.created, shipper.report.known) == (4, 1)
+    assert home.check() == 0
+
+
+@pytest.mark.elastic
 def test_what_a_backfill_leaves_out_is_shipped_later_and_its_place_is_kept(
     prepared_elastic: ElasticServer, namespace: str, tmp_path: Path
 ) -> None:
@@ -123,8 +147,7 @@ def test_what_a_backfill_leaves_out_is_shipped_later_and_its_place_is_kept(
     assert home.ship() == 0
     home.write([home.request(at=NOW - 3600), b"garbage\n"])
     with prepared_elastic.connect() as client:
-        shipper = Shipper(client, home.settings.state.journal, home.settings.state.ship, namespace, patience=0)
-        assert shipper.refill(NOW) == 0
+        assert home.shipper(client).refill(NOW) == 0
     assert home.ship() == 1, "the garbage is refused"
     assert len(home.dead_letters()) == 1
     assert home.check() == 0
@@ -144,25 +167,48 @@ def test_a_backfill_where_nobody_ships_leaves_no_place_that_would_hold_the_journ
 
 
 @pytest.mark.elastic
-def test_a_file_that_cannot_be_read_is_told_after_all_others_are_shipped(
-    prepared_elastic: ElasticServer, namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Path.mkdir, "is a directory"),
+        (lambda path: path.symlink_to("nowhere"), "no such file or directory"),
+        (lambda path: path.symlink_to(path), "too many levels of symbolic links"),
+    ],
+)
+def test_what_cannot_be_read_is_told_after_all_else_is_shipped(
+    make: Callable[[Path], None],
+    reason: str,
+    prepared_elastic: ElasticServer,
+    namespace: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     home = Installation(tmp_path, prepared_elastic.dials(), namespace)
     home.write([home.request()])
     unreadable = home.settings.state.journal / "serve-0.jsonl"
-    unreadable.mkdir()
-    os.utime(unreadable, (0, 0))  # the oldest, so that it comes first
-    sentence = f"{unreadable} can't be used: is a directory."
-    for verb, ask in (("ship", home.ship), ("elk backfill", lambda: elk.backfill(home.settings, 0.0))):
+    make(unreadable)
+    sentence = f"{unreadable} can't be read ({reason}): let this user read it, or move it away."
+    for verb, ask, shown in (
+        ("ship", home.ship, ""),
+        ("elk backfill", lambda: elk.backfill(home.settings, 0.0), "0 events were missing"),
+        ("elk check", home.check, f"logs-llmops.request-{namespace}  1"),
+    ):
         assert ask() == 2
-        assert capsys.readouterr().err.splitlines()[-1] == f"llmops {verb}: {sentence}"
-    assert home.check() == 2
-    assert sentence in capsys.readouterr().err
+        told = capsys.readouterr()
+        assert told.err.splitlines()[-1] == f"llmops {verb}: {sentence}"
+        assert shown in told.out
     report = read_report(home.settings.state.ship / "status.json")
     assert report is not None
     assert (report.created, report.problem) == (1, sentence)
-    unreadable.rmdir()
+    (unreadable.rmdir if unreadable.is_dir() else unreadable.unlink)()
     assert (home.ship(), home.check()) == (0, 0)
+
+
+def test_a_journal_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("no folder")
+    with pytest.raises(JournalUnread, match=r"journal can't be read \(not a directory\)"):
+        list(batches(tmp_path / "journal", "test"))
+    assert list(batches(tmp_path / "none", "test")) == []
 
 
 def test_a_journal_file_that_retention_removes_meanwhile_is_passed_over(tmp_path: Path) -> None:
@@ -198,8 +244,7 @@ def test_what_ship_waits_for_stands_in_its_report_until_it_is_over(
             raise problem
 
     with prepared_elastic.connect() as client:
-        shipper = Shipper(client, home.settings.state.journal, tmp_path / "ship", namespace, on_progress=watch)
-        follow(shipper, prepared, stop, 0.01)
+        follow(home.shipper(client, on_progress=watch), prepared, stop, 0.01)
     assert seen[0] == ("waiting", "It is away.")
     assert seen[-1] == ("up to date", None)
 

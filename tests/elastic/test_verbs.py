@@ -137,6 +137,38 @@ def test_what_waits_is_well_for_some_minutes_and_then_a_failure(
     assert home.check() == 0
 
 
+def test_what_was_never_shipped_is_not_expired_however_old(
+    home: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.write([home.request(at=time.time())])
+    assert home.ship() == 0
+    home.write([home.request(at=NOW - 400 * 86400.0)])
+    assert elk.compare(home.settings, 0.0, as_json=True) == 1
+    (found,) = counts(capsys)
+    assert (found["expired"], found["waiting"], found["overdue"]) == (0, 1, 1)
+
+
+def test_two_events_on_the_only_line_are_shipped_and_what_is_refused_of_it_is_all_kept(
+    home: Installation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spoilt = {**home.request(), "event.duration": "long"}
+    home.write([json.dumps(spoilt).encode() + json.dumps(home.request()).encode() + b"\n"])
+    assert home.ship() == 1
+    assert [letter["event.id"] for letter in home.dead_letters()] == [spoilt["event.id"], ""]
+    assert elk.compare(home.settings, 0.0, as_json=True) == 0
+    (found,) = counts(capsys)
+    assert (found["journal"], found["there"], found["refused"]) == (2, 1, 1)
+
+
+def test_a_backfill_says_what_is_still_refused(home: Installation, capsys: pytest.CaptureFixture[str]) -> None:
+    home.write([{**home.request(), "event.duration": "long"}])
+    assert home.ship() == 1
+    for _ in range(2):
+        assert elk.backfill(home.settings, 0.0) == 1
+        assert "dead-letters.jsonl says which, and why" in capsys.readouterr().out
+    assert len(home.dead_letters()) == 1
+
+
 def test_what_was_refused_and_is_there_now_is_there(
     home: Installation, prepared_elastic: ElasticServer, capsys: pytest.CaptureFixture[str]
 ) -> None:

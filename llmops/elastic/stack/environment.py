@@ -46,7 +46,8 @@ def check(path: Path) -> None:
     """
     for binding in _bindings(path):
         if binding.error or "\0" in binding.original.string:
-            raise EnvironmentProblem(f"Line {_line_of(binding)} of {path} is no NAME=value: mend it, or put # before it.")
+            where = f"Line {_line_of(binding)} of {path}"
+            raise EnvironmentProblem(f"{where} is no NAME=value: mend it, or put # before it.")
     known = read(path)
     for name in SECRETS:
         _check_secret(name, known.get(name, ""))
