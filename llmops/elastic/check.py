@@ -65,7 +65,7 @@ def check(
     the moment before which the server may have deleted. since: events before it are not looked at.
     """
     dead = {entry["event.id"] for entry in read_dead_letters(dead_letters)}
-    comparing = _Comparing(client, dead, kept_since, now, ships_here=bool(shipped))
+    comparing = _Comparing(client=client, dead=dead, kept_since=kept_since, now=now, ships_here=bool(shipped))
     seen: set[int] = set()  # hashes: of millions of events they take half the memory
     unread: JournalUnread | None = None
     refresh(client)
@@ -80,34 +80,34 @@ def check(
     return comparing.finish(), unread
 
 
+@dataclasses.dataclass(slots=True, kw_only=True)
 class _Comparing:
     """Asks the server for every event, many at once; what it lacks is sorted by the reason."""
 
-    def __init__(
-        self, client: Elasticsearch, dead: Set[str], kept_since: Mapping[str, float], now: float, *, ships_here: bool
-    ) -> None:
-        self._client = client
-        self._dead = dead
-        self._kept_since = kept_since
-        self._now = now
-        self._ships_here = ships_here
-        self._found: dict[str, StreamCheck] = {}
-        self._asked: dict[str, dict[str, tuple[Line, bool]]] = collections.defaultdict(dict)
+    client: Elasticsearch
+    dead: Set[str]
+    kept_since: Mapping[str, float]
+    now: float
+    ships_here: bool
+    found: dict[str, StreamCheck] = dataclasses.field(default_factory=dict)
+    asked: dict[str, dict[str, tuple[Line, bool]]] = dataclasses.field(
+        default_factory=lambda: collections.defaultdict(dict)
+    )
 
     def take(self, line: Line, *, is_shipped: bool) -> None:
-        self._found.setdefault(line.stream, StreamCheck(stream=line.stream)).journal += 1
-        self._asked[line.stream][line.event_id] = (line, is_shipped)
-        if len(self._asked[line.stream]) == _IDS:
+        self.found.setdefault(line.stream, StreamCheck(stream=line.stream)).journal += 1
+        self.asked[line.stream][line.event_id] = (line, is_shipped)
+        if len(self.asked[line.stream]) == _IDS:
             self._compare(line.stream)
 
     def finish(self) -> list[StreamCheck]:
-        for stream in list(self._asked):
+        for stream in list(self.asked):
             self._compare(stream)
-        return sorted(self._found.values(), key=lambda result: result.stream)
+        return sorted(self.found.values(), key=lambda result: result.stream)
 
     def _compare(self, stream: str) -> None:
-        result, ids = self._found[stream], self._asked.pop(stream)
-        times = occurrences(self._client, stream, ids)
+        result, ids = self.found[stream], self.asked.pop(stream)
+        times = occurrences(self.client, stream, ids)
         result.there += len(times)
         result.twice += sum(count > 1 for count in times.values())
         for event_id, (line, is_shipped) in ids.items():
@@ -115,10 +115,10 @@ class _Comparing:
                 self._lacks(result, line, is_shipped=is_shipped)
 
     def _lacks(self, result: StreamCheck, line: Line, *, is_shipped: bool) -> None:
-        may_be_deleted = is_shipped or not self._ships_here
-        if may_be_deleted and line.at < self._kept_since.get(line.dataset, 0.0):
+        may_be_deleted = is_shipped or not self.ships_here
+        if may_be_deleted and line.at < self.kept_since.get(line.dataset, 0.0):
             result.expired += 1
-        elif line.event_id in self._dead:
+        elif line.event_id in self.dead:
             result.refused += 1
         elif is_shipped:
             result.missing += 1
@@ -126,7 +126,7 @@ class _Comparing:
                 result.missing_ids.append(line.event_id)
         else:
             result.waiting += 1
-            result.overdue += line.at < self._now - OVERDUE_S
+            result.overdue += line.at < self.now - OVERDUE_S
 
 
 def refresh(client: Elasticsearch) -> None:
