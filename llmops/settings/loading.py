@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from llmops.settings.dials import Settings
@@ -121,7 +122,7 @@ def _closest(name: str, known: set[str]) -> str:
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
-    """The first complaint as a sentence: dial, place, what is wrong, what would be right."""
+    """The first complaint as a sentence: dial, place, what is wrong, what would be right; never with a secret."""
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"][:2])
     origin = origins.get(name, "the configuration")
@@ -130,14 +131,15 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
         known = set(_names()) if "." in name else set(Settings.model_fields)
         return f"{name} {where} is no dial{_closest(name, known)}."
     wrong = first["msg"][0].lower() + first["msg"][1:]
-    if _is_secret(name) or _WITH_USER.search(str(first["input"])):
+    field = _field(name)
+    if first["type"] == "string_pattern_mismatch" and field is not None and field.examples:
+        wrong = f"it must look like {field.examples[0]}"
+    if (field is not None and "SecretStr" in str(field.annotation)) or _WITH_USER.search(str(first["input"])):
         return f"{name} {where} can't be used: {wrong}."
     return f"{name} {where} is {first['input']!r}: {wrong}."
 
 
-def _is_secret(name: str) -> bool:
-    """A mistake in one is told without it."""
+def _field(name: str) -> FieldInfo | None:
     section, _, dial = name.partition(".")
     model = Settings.model_fields[section].annotation if section in Settings.model_fields else None
-    field = model.model_fields.get(dial) if isinstance(model, type) and issubclass(model, BaseModel) else None
-    return field is not None and "SecretStr" in str(field.annotation)
+    return model.model_fields.get(dial) if isinstance(model, type) and issubclass(model, BaseModel) else None

@@ -54,7 +54,12 @@ class EventSettings(Section):
     """What is written down."""
 
     environment: str = Field("default", description="service.environment of every event")
-    namespace: str = Field("default", pattern=r"^[a-z0-9_.]+$", description="data_stream.namespace of every event")
+    namespace: str = Field(
+        "default",
+        pattern=r"^[a-z0-9_.]+$",
+        description="data_stream.namespace of every event",
+        examples=["my_box: small letters, digits, _ and ."],
+    )
     enabled: bool = Field(True, description="false writes no events (for measuring what they cost)")
     record_user: bool = Field(False, description="write user.id and client.ip in clear beside the hash")
     fsync: Literal["none", "interval", "always"] = Field("interval", description="when the journal is forced to disk")

@@ -20,7 +20,9 @@ class ServeSettings(Section):
     drain_deadline_s: PositiveSeconds = Field(30.0, description="how long running requests may finish after SIGTERM")
     max_body_bytes: int = Field(2 << 20, gt=0, description="largest request body; larger ones get 413")
     cors_origins: tuple[Origin, ...] = Field(
-        (), description='web pages that may call from a browser, as in ["http://127.0.0.1:3000"]; "*" is any'
+        (),
+        description='web pages that may call from a browser, as in ["http://127.0.0.1:3000"]; "*" is any',
+        examples=["http://127.0.0.1:3000, or * for any"],
     )
 
     @property
@@ -81,7 +83,9 @@ class EngineSettings(Section):
     echo_tokens_per_s: float = Field(50.0, ge=0, description="echo engine: pace of each answer; 0 is unpaced")
     echo_ttft_s: float = Field(0.05, ge=0, description="echo engine: time to first token")
     upstream_url: Annotated[str, Field(pattern=r"^https?://[^\s/@?#]+(/[^\s@?#]*)?$")] | None = Field(
-        None, description="upstream engine: address of an OpenAI-compatible API, as in http://127.0.0.1:8001/v1"
+        None,
+        description="upstream engine: address of an OpenAI-compatible API, as in http://127.0.0.1:8001/v1",
+        examples=["http://127.0.0.1:8001/v1, without a user"],
     )
     upstream_api_key: SecretStr | None = Field(None, description="upstream engine: sent as a bearer token; never shown")
     upstream_connect_timeout_s: PositiveSeconds = Field(5.0, description="upstream engine: to open a connection")

@@ -16,7 +16,7 @@ class WatchSettings(Section):
     api_key: SecretStr | None = Field(None, description="key for that serve: of watch, tui, chat, bench and status")
     interval_s: PositiveSeconds = Field(1.0, description="between two looks at journal, serve and objectives")
     webhook_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] | None = Field(
-        None, description="alerts are POSTed here as JSON; empty: console only"
+        None, description="alerts are POSTed here as JSON; empty: console only", examples=["https://host/path"]
     )
     serve_down_for_s: float = Field(5.0, ge=0, description="serve may be unreachable this long before an alert")
 

@@ -108,7 +108,10 @@ def test_sums_of_hours_are_kept_as_long_as_the_rows(monkeypatch: pytest.MonkeyPa
     [
         ("password = 48151623", "elastic.password in llmops.toml can't be used: input should be a valid string."),
         ("api_key = [48151623]", "elastic.api_key in llmops.toml can't be used: input should be a valid string."),
-        ('url = "http://me:48151623@box:9200"', "elastic.url in llmops.toml can't be used: string should match"),
+        (
+            'url = "http://me:48151623@box:9200"',
+            "elastic.url in llmops.toml can't be used: it must look like http://127.0.0.1:9200, without a user.",
+        ),
     ],
 )
 def test_a_mistake_in_a_secret_is_told_without_it(an_empty_folder: Path, line: str, sentence: str) -> None:
@@ -117,3 +120,24 @@ def test_a_mistake_in_a_secret_is_told_without_it(an_empty_folder: Path, line: s
         load()
     assert str(told.value).startswith(sentence)
     assert "48151623" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("dial", "example"),
+    [
+        ("elastic.url", "http://127.0.0.1:9200, without a user"),
+        ("elastic.kibana_url", "https://127.0.0.1:5601, without a user"),
+        ("elastic.fingerprint", "4A:0F:..., 32 pairs of hex digits"),
+        ("events.namespace", "my_box: small letters, digits, _ and ."),
+        ("engine.upstream_url", "http://127.0.0.1:8001/v1, without a user"),
+        ("serve.cors_origins", "http://127.0.0.1:3000, or * for any"),
+        ("watch.webhook_url", "https://host/path"),
+    ],
+)
+def test_what_fits_no_pattern_is_told_by_an_example(dial: str, example: str, an_empty_folder: Path) -> None:
+    section, _, name = dial.partition(".")
+    value = '["no good"]' if name == "cors_origins" else '"no good"'
+    (an_empty_folder / "llmops.toml").write_text(f"[{section}]\n{name} = {value}\n")
+    with pytest.raises(BadConfiguration) as told:
+        load()
+    assert str(told.value) == f"{dial} in llmops.toml is 'no good': it must look like {example}."
