@@ -23,7 +23,7 @@ from llmops.untrusted import safe_line
 def run(settings: Settings, url: str, *, as_json: bool) -> int:
     """0 when every request was answered, 1 when some failed or nobody answered."""
     dials = settings.bench
-    with readable_store(settings) as store:
+    with readable_store(settings) as (store, _):
         runs = store.benchmarks(limit=20) if store is not None else []
     try:
         measured = asyncio.run(

@@ -15,12 +15,12 @@ from llmops.shell.status import as_table, readable_store
 def print_report(settings: Settings, *, started_at: float, asked: int, unanswered: int) -> int:
     """0 when every question since `started_at` was answered in time, the record agrees, and no alert fires; else 1."""
     now = time.time()
-    with readable_store(settings) as store:
+    with readable_store(settings) as (store, problem):
         overview = look(store, settings.serve.url, now, objectives=settings.objectives)
         outcomes = store.outcomes(started_at, now + AHEAD_S) if store else {}
         p99_s = store.percentiles("duration", started_at, now + AHEAD_S).p99 if store else None
     print(f"asked {asked} questions, {unanswered} not answered")
-    Console(highlight=False).print(as_table(overview))
+    Console(highlight=False).print(as_table(overview, problem))
     answered = outcomes.get("success", 0)
     failed = sum(outcomes.values()) - answered
     complaints = {

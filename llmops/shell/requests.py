@@ -30,7 +30,8 @@ _PAGE = 1000
 _COLUMNS = tuple(field.name for field in dataclasses.fields(RequestRow))
 _HEADS = ("time (UTC)", "id", "user", "model", "outcome", "latency", "ttft", "tokens")
 _NUMBERS = ("latency", "ttft", "tokens")
-_WIDTHS = (14, 24, 12, 14, 14, 9, 9, 10)
+_WIDTHS = (14, 32, 12, 14, 14, 9, 9, 10)
+"""While following; what is longer, as an id that a client chose, is shown whole all the same."""
 
 
 def run(settings: Settings, text: str | None, *, since: str | None, limit: int, form: Form, follow: bool) -> int:
@@ -75,7 +76,11 @@ def _known(condition: Condition, user_key: Path) -> Condition:
         return Not(_known(condition.part, user_key))
     if condition.name != "user" or condition.operator == "~" or not user_key.exists():
         return condition
-    hashed = Comparison("user", condition.operator, hash_user(user_key.read_bytes(), str(condition.value)))
+    try:
+        key = user_key.read_bytes()
+    except OSError as error:
+        raise BadFilter(f"A user can't be looked up: {user_key} can't be read ({error.strerror}).") from None
+    hashed = Comparison("user", condition.operator, hash_user(key, str(condition.value)))
     return (Some if condition.operator == "=" else Every)((condition, hashed))
 
 
@@ -118,7 +123,7 @@ def _follow(store: Questions, where: Condition, limit: int, form: Form) -> None:
         elif form == "csv":
             print_csv([_object(row).values()])
         else:
-            cells = (safe_line(cell, width).ljust(width) for cell, width in zip(_cells(row), _WIDTHS, strict=True))
+            cells = (safe_line(cell).ljust(width) for cell, width in zip(_cells(row), _WIDTHS, strict=True))
             print(" ".join(cells).rstrip(), flush=True)
 
 

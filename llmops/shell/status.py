@@ -27,16 +27,17 @@ from llmops.untrusted import safe_line
 def run(settings: Settings, url: str, *, as_json: bool) -> int:
     """Print it; 0 ok, 1 degraded, 2 neither serve nor record can be read."""
     fetch = functools.partial(fetch_snapshot, api_key=settings.watch.key)
-    with readable_store(settings) as store:
+    with readable_store(settings) as (store, problem):
         overview = look(
             store, url, time.time(), objectives=settings.objectives, journal=settings.state.journal, fetch=fetch
         )
     shipping = read_report(settings.state.ship / SHIP_FILE)
     if as_json:
         ship = None if shipping is None else dataclasses.asdict(shipping)
-        print(json.dumps(to_json(overview) | {"ship": ship}, indent=2, ensure_ascii=False))
+        told = to_json(overview) | {"ship": ship, "record_problem": problem}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        table = as_table(overview)
+        table = as_table(overview, problem)
         if shipping is not None:
             table.add_row("[bold]ship[/]", escape(safe_line(shipping.sentence())))
         Console(highlight=False).print(table)
@@ -44,22 +45,24 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
 
 
 @contextlib.contextmanager
-def readable_store(settings: Settings) -> Iterator[Store | None]:
-    """The record, read only; None when watch has made none yet."""
+def readable_store(settings: Settings) -> Iterator[tuple[Store | None, str | None]]:
+    """The record, read only; or why there is none that can be read, as a sentence."""
     try:
         store = open_store(settings.state.store, read_only=True)
-    except StoreUnreadable:
-        yield None
+    except StoreUnreadable as error:
+        yield None, str(error)
         return
     with contextlib.closing(store):
-        yield store
+        yield store, None
 
 
-def as_table(overview: Overview) -> Table:
-    """The look as rows of name and value."""
+def as_table(overview: Overview, problem: str | None) -> Table:
+    """The look as rows of name and value. problem: why the record can't be read."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in _rows(overview):
         table.add_row(f"[bold]{name}[/]", escape(safe_line(value)))
+    if problem is not None:
+        table.add_row("[bold]record[/]", escape(safe_line(problem)))
     return table
 
 
@@ -85,8 +88,6 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
     for alert in overview.alerts:
         yield f"alert {alert.name}", f"{alert.state} ({alert.severity}): {alert.reason}"
     yield "journal", _journal(overview)
-    if not overview.recorded:
-        yield "record", "none yet: `llmops watch` makes it, `llmops up` runs both"
 
 
 def _journal(overview: Overview) -> str:

@@ -31,11 +31,10 @@ def form_of(*, as_json: bool, as_csv: bool) -> Form:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """Aligned; `right` names the columns of numbers. What is too wide for a terminal goes one value a line."""
-    width = None if sys.stdout.isatty() else _WIDE
-    console = Console(highlight=False, width=width)
     names = [safe_line(name) for name in columns]
     cells = [[safe_line(shown(value)) for value in row] for row in rows]
     needed = sum(max(len(name), *(len(row[at]) for row in cells), 0) + 2 for at, name in enumerate(names))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else max(_WIDE, needed))
     if needed > console.width and len(names) > _MOST_COLUMNS:
         _print_upright(console, names, cells)
         return
@@ -73,7 +72,7 @@ def _cell(value: Any) -> Any:
         return ""
     if isinstance(value, int | float):
         return value
-    text = spelled_out(shown(value))
+    text = value.hex() if isinstance(value, bytes) else spelled_out(shown(value))
     return f"'{text}" if text.lstrip().startswith(_FORMULA) or str(value)[:1] in "\t\r\n" else text
 
 

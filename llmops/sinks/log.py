@@ -125,20 +125,24 @@ class HumanLog:
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
         self._colour = stream.isatty() and not os.environ.get("NO_COLOR")
         self._left_out = 0
+        self._is_torn = False
 
     def write(self, message: Message) -> None:
         """One line a message, and an indented traceback after it; a lost terminal loses the line, nothing else."""
         text = self._line(message.record) + _traceback(message.record)
         if self._left_out:
             text = f"({self._left_out} lines were left out: nobody read them)\n{text}"
+        if self._is_torn:
+            text = f"\n{text}"
         text = text.encode(self._encoding, "backslashreplace").decode(self._encoding)
         try:
             for first in range(0, len(text), _AT_ONCE):
                 if not self._takes_more():
                     self._left_out += 1
                     return
-                self._stream.write(text[first : first + _AT_ONCE])
+                self._stream.write(piece := text[first : first + _AT_ONCE])
                 self._stream.flush()
+                self._is_torn = not piece.endswith("\n")
         except (OSError, ValueError):
             return
         self._left_out = 0

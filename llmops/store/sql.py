@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ TABLES = ("requests", "samples", "alerts", "benchmarks", "rollup", "usage", "eve
 """What docs/store.md describes."""
 _STEPS_BETWEEN_LOOKS = 10_000
 _LARGEST_VALUE_BYTES = 16 << 20
+_LARGEST_ANSWER_BYTES = 256 << 20
+_VALUE_BYTES = 64
+"""What a value takes in Python beside its characters, at least."""
 _ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 
 
@@ -47,12 +52,24 @@ def run_query(path: Path, question: str, *, limit: int, limit_s: float) -> Table
             cursor = connection.execute(question)
             if cursor.description is None:
                 raise BadQuery("There is no question: write a SELECT.")
-            rows = cursor.fetchmany(limit + 1)
+            rows = _bounded(itertools.islice(cursor, limit + 1))
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as error:
             if "interrupted" in str(error) and time.monotonic() < deadline:
                 raise KeyboardInterrupt from None
             raise BadQuery(_sentence(error, limit_s)) from error
         return Table(columns=tuple(name for name, *_ in cursor.description), rows=rows[:limit], more=len(rows) > limit)
+
+
+def _bounded(rows: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """All of them, in memory. Raises BadQuery before they fill it."""
+    kept, size_bytes = [], 0
+    for row in rows:
+        size_bytes += _VALUE_BYTES * len(row) + sum(len(value) for value in row if isinstance(value, str | bytes))
+        if size_bytes > _LARGEST_ANSWER_BYTES:
+            most = f"{_LARGEST_ANSWER_BYTES >> 20} MiB"
+            raise BadQuery(f"The answer is larger than {most}: ask for fewer columns, or for fewer rows with --limit.")
+        kept.append(row)
+    return kept
 
 
 def _may(action: int, name: str | None, *_: str | None) -> int:

@@ -184,6 +184,8 @@ class SqliteStore:
                     if self._read_only and connection.in_transaction:
                         connection.execute("COMMIT")
             except sqlite3.DatabaseError as error:
+                if self._read_only:
+                    raise self._unreadable(error) from error
                 self._rebuild_if_damaged(error)
                 raise
 
@@ -208,12 +210,12 @@ class SqliteStore:
 
     def _rebuild_if_damaged(self, error: sqlite3.DatabaseError) -> None:
         """A file found broken at work: the writer begins a new one, so that the next look reads the journal again."""
-        if is_damage(error) and self._read_only:
-            raise StoreUnreadable(
-                f"The record at {self.path} is damaged ({error}): `llmops watch` rebuilds it."
-            ) from error
-        if is_damage(error):
+        if is_damage(error) and not self._read_only:
             self._begin_anew(f"is damaged ({error})")
+
+    def _unreadable(self, error: sqlite3.DatabaseError) -> StoreUnreadable:
+        hope = ": `llmops watch` rebuilds it" if is_damage(error) else ""
+        return StoreUnreadable(f"The record at {self.path} cannot be read ({error}){hope}.")
 
     def _begin_anew(self, because: str | None = None) -> None:
         self._connection.close()

@@ -159,7 +159,7 @@ def test_it_says_what_the_journal_takes_and_what_is_in_memory_only(tmp_path: Pat
     assert (overview.journal_bytes, overview.events_waiting, overview.events_dropped) == (100, 312, 1)
     assert to_json(overview)["events_waiting"] == 312
     rows = io.StringIO()
-    Console(file=rows, width=200).print(as_table(overview))
+    Console(file=rows, width=200).print(as_table(overview, None))
     assert (
         "0.0 MiB on disk, 312 events in memory, 1 lost, cannot be written: No space left on device" in rows.getvalue()
     )

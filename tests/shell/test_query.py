@@ -137,6 +137,21 @@ def test_two_columns_of_one_name_are_both_there(settings: Settings, capsys: pyte
     assert json.loads(capsys.readouterr().out) == [{"a": 1, "a:2": 2, "b": 3, "a:3": 4}]
 
 
+def test_an_answer_that_would_fill_the_memory_is_refused(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT zeroblob(8000000) FROM n"
+    assert run(settings, large, limit=1_000_000) == 2
+    assert "The answer is larger than 256 MiB" in capsys.readouterr().err
+
+
+def test_what_is_piped_is_whole(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(settings, "SELECT zeroblob(20) AS b", "csv") == 0
+    assert capsys.readouterr().out.splitlines()[1] == f'"{40 * "0"}"'
+    assert run(settings, "SELECT hex(zeroblob(2000)) AS long", "table") == 0
+    assert capsys.readouterr().out.splitlines()[1].strip() == 4000 * "0"
+
+
 @pytest.mark.parametrize("verb_of", [["query", "SELECT 1"], ["requests"]])
 def test_more_rows_than_anybody_reads_are_refused(verb_of: list[str], tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, [*verb_of, "--limit", "1" + 20 * "0", "--state", str(tmp_path)])

@@ -19,10 +19,12 @@ from llmops.events import SampleEvent
 from llmops.settings import Settings, StateSettings
 from llmops.shell import request as one
 from llmops.shell import requests as verb
+from llmops.shell import status
 from llmops.shell.requests import LATE_S, newcomers
 from llmops.shell.tabular import Form
 from llmops.store import MemoryStore, SqliteStore, open_store
 from llmops.store.conditions import Comparison, Every
+from llmops.up import free_port
 from tests.store.events import document, request
 
 NOW = 1_700_000_000.0
@@ -124,6 +126,26 @@ def test_without_a_record_one_is_told_how_to_begin(settings: Settings, capsys: p
     assert capsys.readouterr().err.count("start `llmops watch`") == 2
 
 
+@pytest.mark.usefixtures("store")
+def test_a_key_of_users_that_cannot_be_read_is_one_sentence(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.state.user_key.mkdir()
+    assert run(settings, "user=ann") == 2
+    told = f"llmops requests: A user can't be looked up: {settings.state.user_key} can't be read (Is a directory).\n"
+    assert capsys.readouterr().err == told
+
+
+def test_status_says_why_a_record_cannot_be_read(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    settings.state.store.write_bytes(b"no database" * 100)
+    assert status.run(settings, f"http://127.0.0.1:{free_port()}", as_json=True) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert not told["recorded"]
+    assert told["record_problem"].endswith("start `llmops watch`, which rebuilds it.")
+    status.run(settings, f"http://127.0.0.1:{free_port()}", as_json=False)
+    assert "which rebuilds it" in " ".join(capsys.readouterr().out.split())
+
+
 def test_while_following_each_request_is_shown_once_late_ones_too() -> None:
     store = MemoryStore()
     store.record([request(NOW + n, request_id=f"q{n}") for n in range(4)])
@@ -157,6 +179,17 @@ def test_follow_prints_what_is_recorded_meanwhile_until_interrupted(store: Sqlit
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+def test_follow_shows_ids_whole(store: SqliteStore, tmp_path: Path) -> None:
+    store.record([request(NOW + 5, request_id=32 * "a", outcome="failure")])
+    command = [sys.executable, "-m", "llmops", "requests", "outcome=failure", "--follow", "--state", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        told = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+    assert "broken" in told[0]
+    assert f" {32 * 'a'} " in told[1]
 
 
 def test_one_request_shows_its_phases_and_what_the_card_did(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import json
 import logging
@@ -192,6 +193,26 @@ def test_a_pipe_that_nobody_reads_stops_neither_the_record_nor_the_log(journal: 
         told = os.read(reading, 1 << 20).decode()
         assert re.match(r"\(\d+ lines were left out: nobody read them\)\n", told)
         assert "read again" in told
+    finally:
+        configure_log("INFO", io.StringIO())
+        os.close(reading)
+        with contextlib.suppress(OSError):
+            stream.close()
+
+
+def test_what_follows_a_line_that_was_cut_begins_a_line_of_its_own() -> None:
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    try:
+        fcntl.fcntl(reading, fcntl.F_SETPIPE_SZ, 4096)
+        configure_log("INFO", stream)
+        logging.getLogger("llmops.x").warning("x" * 10_000)
+        told = os.read(reading, 1 << 20).decode()
+        assert told.endswith("x"), "the pipe took only a part"
+        logging.getLogger("llmops.x").warning("next")
+        lines = os.read(reading, 1 << 20).decode().splitlines()
+        assert lines[0] == "", "the end of what was cut"
+        assert lines[-1].endswith("next")
     finally:
         configure_log("INFO", io.StringIO())
         os.close(reading)

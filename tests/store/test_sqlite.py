@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,17 @@ def test_readers_see_what_was_recorded_and_cannot_write(tmp_path: Path) -> None:
         reader.record([request(NOW)])
     writer.close()
     assert reader.totals() == {"llmops.request": 1}
+    reader.close()
+
+
+def test_a_file_that_fails_a_reader_is_told_in_a_sentence(tmp_path: Path) -> None:
+    open_store(tmp_path / "s").close()
+    reader = open_store(tmp_path / "s", read_only=True)
+    with closing(sqlite3.connect(tmp_path / "s")) as connection:
+        connection.execute("DROP VIEW requests")
+        connection.execute("ALTER TABLE event RENAME TO gone")
+    with pytest.raises(StoreUnreadable, match=r"The record at .* cannot be read \(no such table"):
+        reader.requests(limit=1)
     reader.close()
 
 
