@@ -13,6 +13,7 @@ from loguru import logger
 
 from llmops.events.names import Document
 from llmops.sinks.journal import JournalFile
+from llmops.sinks.repeats import Repeats
 from llmops.untrusted import spelled_out
 
 if TYPE_CHECKING:
@@ -41,12 +42,16 @@ class LoguruSink:
 
     def __init__(self, journal: JournalFile | None = None) -> None:
         self._journal = journal
+        self._repeats = Repeats()
 
     def write(self, documents: Sequence[Document]) -> None:
-        """The record first; then log each document with its own level and message, and itself as an extra."""
+        """The record first; then log each document with its own level and message, and itself as an extra; of many
+        refusals the first and how many followed."""
         if self._journal is not None:
             self._journal.write(documents)
         for document in documents:
+            if not self._repeats.worth(document):
+                continue
             level = str(document["log.level"]).upper()
             logger.bind(document=document).log(level if level in _COLOURS else "INFO", document["message"])
 
@@ -54,6 +59,7 @@ class LoguruSink:
         """Let the journal try again what the disk did not take, and force to disk what is due."""
         if self._journal is not None:
             self._journal.tick()
+        self._count(all_of_them=False)
 
     @property
     def lost(self) -> int:
@@ -74,6 +80,11 @@ class LoguruSink:
         """Everything logged is on disk when this returns."""
         if self._journal is not None:
             self._journal.close()
+        self._count(all_of_them=True)
+
+    def _count(self, *, all_of_them: bool) -> None:
+        for sentence in self._repeats.due(all_of_them=all_of_them):
+            logger.warning("{}", sentence)
 
 
 def configure_log(level: str, stream: TextIO) -> None:

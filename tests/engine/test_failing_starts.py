@@ -11,6 +11,7 @@ import pytest_asyncio
 import torch
 
 from llmops.engine.batching import BatchLoop
+from llmops.engine.dials import EngineDials
 from llmops.engine.errors import EngineStopped, ModelNotLoaded
 from llmops.engine.restarts import LIMIT
 from llmops.engine.transformers_engine import TransformersEngine
@@ -136,3 +137,20 @@ async def test_memory_that_never_suffices_at_the_start_says_what_to_lower(
     monkeypatch.setattr(BatchLoop, "start", full)
     with pytest.raises(ModelNotLoaded, match=r"too little memory.*lower kv_cache_bytes"):
         await TransformersEngine(str(tiny_folder)).start()
+
+
+async def test_a_cancelled_start_leaves_no_thread_behind(tiny_folder: Path) -> None:
+    before = set(threading.enumerate())
+
+    def left() -> list[str]:  # the event loop keeps its own pool of workers, however many it came to need
+        return [
+            thread.name for thread in threading.enumerate() if thread not in before and "asyncio" not in thread.name
+        ]
+
+    engine = TransformersEngine(str(tiny_folder), EngineDials(probe_timeout_s=30))
+    starting = asyncio.create_task(engine.start())
+    await until(lambda: any("_run_generation_loop" in name for name in left()), within_s=20)
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    await until(lambda: not left())

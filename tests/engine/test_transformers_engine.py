@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import threading
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -286,15 +285,3 @@ async def test_quantised_weights_answer(tiny_folder: Path, quantization: Literal
     assert engine.card.quantization == quantization
     assert sum(piece.tokens for piece in await pieces_of(engine, ask(engine, PROMPT, max_tokens=4))) == 4
     await engine.stop()
-
-
-async def test_a_cancelled_start_leaves_no_thread_behind(tiny_folder: Path) -> None:
-    before = threading.active_count()
-    engine = TransformersEngine(str(tiny_folder), EngineDials(probe_timeout_s=30))
-    starting = asyncio.create_task(engine.start())
-    await until(lambda: any("_run_generation_loop" in thread.name for thread in threading.enumerate()), within_s=20)
-    starting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await starting
-    await until(lambda: not any("_run_generation_loop" in thread.name for thread in threading.enumerate()))
-    assert threading.active_count() <= before + 2  # the event loop's own workers
