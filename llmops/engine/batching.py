@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import psutil
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.continuous_batching.continuous_api import BackgroundThreadStatus
@@ -23,7 +24,8 @@ from llmops.engine.pace import Pace
 from llmops.engine.placing import is_offloaded
 from llmops.engine.sampling import Draw
 
-_CPU_BUDGET_BYTES = 512 << 20
+_CPU_SHARE, _CPU_LEAST_BYTES, _CPU_MOST_BYTES = 1 / 8, 512 << 20, 4 << 30
+"""Of the memory that nobody uses: on a CPU the model shares it with everything else that the machine does."""
 _CUDA_SHARE = 0.8
 _CLOSE_TIMEOUT_S = 10.0
 
@@ -176,7 +178,8 @@ def plan_for(loaded: Loaded, dials: EngineDials) -> CachePlan:
 
 def _budget_bytes(device: torch.device) -> int:
     if device.type == "cpu":
-        return _CPU_BUDGET_BYTES
+        share_bytes = int(psutil.virtual_memory().available * _CPU_SHARE)
+        return min(max(share_bytes, _CPU_LEAST_BYTES), _CPU_MOST_BYTES)
     free_bytes, _ = torch.cuda.mem_get_info(device)
     return int(free_bytes * _CUDA_SHARE)
 
