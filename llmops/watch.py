@@ -7,10 +7,12 @@ import signal
 import sys
 import threading
 
+from llmops.alerts import Pace
 from llmops.alerts.evaluate import MemoryLimits
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
-from llmops.notifiers import Console, Delivery, Notifier, Webhook
+from llmops.notifiers import Console, Delivery, Notifier, Webhook, notification_of
+from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
 from llmops.slo import Guard, default_objectives
@@ -21,6 +23,7 @@ from llmops.watching.keeping import Keeper
 from llmops.watching.lock import AlreadyWatched, WatchLock
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
+from llmops.watching.telling import Teller
 
 __all__ = ["Watch", "build", "run"]
 
@@ -37,28 +40,27 @@ def run(settings: Settings) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     bus = open_record(settings, "watch")
-    delivery = Delivery(_notifiers(settings))
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
-    watch = build(settings, url, store, bus, delivery)
+    watch = build(settings, url, store, bus)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
     watch.run(stop, settings.watch.interval_s)
     benchmarks.stop()
+    watch.close()
     bus.close()
     watch.catch_up()
-    delivery.close()
     store.close()
     lock.release()
     return 0
 
 
-def build(settings: Settings, url: str, store: Store, bus: Bus, delivery: Delivery) -> Watch:
+def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
     objectives = default_objectives(
@@ -74,13 +76,27 @@ def build(settings: Settings, url: str, store: Store, bus: Bus, delivery: Delive
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
         judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
-        delivery=delivery,
+        teller=_teller(settings, store, bus),
         limits=MemoryLimits(
             fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
         ),
         serve_down_for_s=settings.watch.serve_down_for_s,
         keeper=Keeper(store, ages_s(settings.store)),
-        journal=str(settings.state.journal),
+    )
+
+
+def _teller(settings: Settings, store: Store, bus: Bus) -> Teller:
+    dials, state = settings.alerts, str(settings.state.directory)
+    pace = Pace(
+        group_wait_s=dials.group_wait_s, group_interval_s=dials.group_interval_s, repeat_s=dials.repeat_interval_s
+    )
+    return Teller(
+        store,
+        bus,
+        lambda report: Delivery(notifiers(settings), report),
+        words=lambda message: notification_of(message, state=state, language=dials.spoken),
+        orders=QuietFile(settings.state.directory).orders,
+        pace=pace,
     )
 
 
@@ -106,6 +122,7 @@ def ages_s(dials: StoreSettings) -> dict[Kept, float]:
     return {kept: 86400.0 * age_d for kept, age_d in days.items()}
 
 
-def _notifiers(settings: Settings) -> list[Notifier]:
+def notifiers(settings: Settings) -> list[Notifier]:
+    """Every channel that is configured; the terminal is always there."""
     webhook_url = settings.watch.webhook_url
     return [Console(), *([Webhook(webhook_url)] if webhook_url else [])]

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from llmops.alerts import serving
 from llmops.alerts.lifecycle import States
+from llmops.alerts.phrases import Phrase, as_is, say
 from llmops.alerts.rules import Finding, Severity, SloNumbers, fingerprint_of
-from llmops.alerts.sentences import say
-from llmops.slo import Burn, Verdict, window_name
+from llmops.slo import Burn, Objective, Verdict, window_name
 
 SLO_KEEP_S = 60.0
 """The short windows end a burn alert; this much more keeps it from flapping at the threshold."""
@@ -37,6 +37,15 @@ def slo_rule_id(objective_id: str, severity: Severity) -> str:
     return f"slo.{objective_id}.{severity}"
 
 
+def objective_name(objective: Objective) -> Phrase:
+    """As its author named it, or what it asks for."""
+    return (
+        as_is(objective.name)
+        if objective.name
+        else say(f"objective.{objective.measure}", threshold=objective.threshold_s)
+    )
+
+
 def slo_findings(verdict: Verdict, exemplars: Sequence[str] = ()) -> list[Finding]:
     """A page and a ticket for one objective. While there is reason for a page, the ticket stays as it is."""
     page, ticket = _slo_finding(verdict, "page", exemplars), _slo_finding(verdict, "ticket", exemplars)
@@ -48,7 +57,7 @@ def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str])
     active = verdict.exceeded(severity)
     return Finding(
         rule_id=slo_rule_id(verdict.objective.id, severity),
-        name=say(f"slo.{severity}", objective=verdict.objective.name),
+        name=say(f"slo.{severity}", objective=objective_name(verdict.objective)),
         severity=severity,
         active=active,
         value=burn.long,
@@ -60,7 +69,7 @@ def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str])
     )
 
 
-def _slo_reason(verdict: Verdict, burn: Burn, active: bool | None) -> str:
+def _slo_reason(verdict: Verdict, burn: Burn, active: bool | None) -> Phrase:
     if verdict.state == "no_data":
         return say("slo.no_data")
     return say(

@@ -1,10 +1,13 @@
-"""Every sentence that people read in an alert, in one table, so that another language is another table."""
+"""Every sentence that people read in an alert, in English; `chinese` has the same table."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 ENGLISH: Mapping[str, str] = {
+    "as_is": "{text}",
+    "several": "{parts}",
+    "and": "; ",
     "serve_down": "serve is down",
     "serve_down.unreachable": "serve does not answer: {why}",
     "serve_down.engine": "serve answers, but its engine is dead",
@@ -20,8 +23,8 @@ ENGLISH: Mapping[str, str] = {
     "journal_full.cap": "the journal holds {used} of at most {most}, and not all of it was read: unread events go next",
     "journal_full.calm": "the journal is written, and holds {used} of at most {most}",
     "record_lost": "Events of the record are lost",
-    "record_lost.writer": "{writer} lost {events}",
-    "record_lost.removed": "{events} left the journal at its hard cap before all its readers had them",
+    "record_lost.writer": "events lost by {writer}: {count}",
+    "record_lost.removed": "events that left the journal at its hard cap before all its readers had them: {count}",
     "record_lost.calm": "no further event was lost",
     "slo.page": "{objective}: the error budget burns fast",
     "slo.ticket": "{objective}: the error budget burns",
@@ -37,11 +40,15 @@ ENGLISH: Mapping[str, str] = {
     "held.uncounted": "the record cannot be counted",
     "held.behind": "the journal is still being read",
     "not_judged": "its rule is no longer judged",
+    "objective.success": "Requests succeed",
+    "objective.duration": "Requests finish in under {threshold:g} s",
+    "objective.ttft": "First tokens come in under {threshold:g} s",
+    "objective.probe": "Probes are answered",
+    "page": "PAGE",
+    "ticket": "TICKET",
+    "firing": "firing",
+    "repeat": "still firing",
+    "resolved": "resolved",
     "line": "{severity} {action}: {name}. {reason}. Since {since}{exemplars}. Runbook: {runbook}",
     "line.exemplars": ". Look at: {command}",
 }
-
-
-def say(sentence: str, **values: object) -> str:
-    """The sentence of that name with its values."""
-    return ENGLISH[sentence].format(**values)

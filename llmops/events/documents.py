@@ -196,7 +196,9 @@ class AlertEvent:
         return f"alert {self.rule_name} {self.action}: {self.reason}"
 
     def level(self) -> str:
-        """A firing page is an error in the log, everything else a warning or less."""
+        """A firing page is an error in the log, and so is an alert that nobody could be told of."""
+        if self.channel is not None:
+            return "DEBUG" if self.channel_outcome == "success" else "ERROR"
         if self.action == "firing":
             return "ERROR" if self.severity == "page" else "WARNING"
         return "INFO"

@@ -2,9 +2,21 @@
 
 from llmops.notifiers.console import Console
 from llmops.notifiers.contract import Notifier
-from llmops.notifiers.delivery import Delivery
+from llmops.notifiers.delivery import Delivered, Delivery
 from llmops.notifiers.errors import DeliveryFailed
 from llmops.notifiers.notice import Notice, compose
+from llmops.notifiers.notification import Notification, notification_of
 from llmops.notifiers.webhook import Webhook
 
-__all__ = ["Console", "Delivery", "DeliveryFailed", "Notice", "Notifier", "Webhook", "compose"]
+__all__ = [
+    "Console",
+    "Delivered",
+    "Delivery",
+    "DeliveryFailed",
+    "Notice",
+    "Notification",
+    "Notifier",
+    "Webhook",
+    "compose",
+    "notification_of",
+]

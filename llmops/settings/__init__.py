@@ -1,5 +1,6 @@
 """Every dial and where its value came from; the only reader of the environment and of llmops.toml."""
 
+from llmops.settings.alerting import AlertSettings
 from llmops.settings.dials import Settings
 from llmops.settings.elastic import ElasticSettings
 from llmops.settings.keeping import StoreSettings
@@ -10,6 +11,7 @@ from llmops.settings.watching import BenchSettings, ObjectiveSettings, TuiSettin
 
 __all__ = [
     "AdmissionSettings",
+    "AlertSettings",
     "BadConfiguration",
     "BenchSettings",
     "ElasticSettings",

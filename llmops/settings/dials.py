@@ -7,6 +7,7 @@ A value comes from, strongest first: a command-line flag, an environment variabl
 
 from __future__ import annotations
 
+from llmops.settings.alerting import AlertSettings
 from llmops.settings.elastic import ElasticSettings
 from llmops.settings.keeping import StoreSettings
 from llmops.settings.record import EventSettings, StateSettings
@@ -28,5 +29,6 @@ class Settings(Section):
     watch: WatchSettings = WatchSettings()
     bench: BenchSettings = BenchSettings()
     objectives: ObjectiveSettings = ObjectiveSettings()
+    alerts: AlertSettings = AlertSettings()
     elastic: ElasticSettings = ElasticSettings()
     tui: TuiSettings = TuiSettings()

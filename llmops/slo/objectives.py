@@ -15,11 +15,12 @@ class Objective:
     """A share `target` of the eligible requests of the last `window_s` must be good."""
 
     id: str
-    name: str
     measure: Measure
     target: float
     window_s: float
     threshold_s: float | None = None
+    name: str = ""
+    """For people; empty: what it measures says it."""
 
     def __post_init__(self) -> None:
         """A target of 1 grants no budget to divide by; one of 0 asks for nothing."""
@@ -69,14 +70,12 @@ def default_objectives(
     return (
         Objective(
             id="availability",
-            name="Requests succeed",
             measure="success",
             target=availability_target,
             window_s=window_s,
         ),
         Objective(
             id="latency",
-            name=f"Requests finish in under {latency_threshold_s:g} s",
             measure="duration",
             target=latency_target,
             window_s=window_s,

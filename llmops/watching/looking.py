@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
-from llmops.alerts import AlertState, Transition, advance
+from llmops.alerts import AlertState, advance
 from llmops.alerts.evaluate import (
     VRAM_RULE_ID,
     MemoryLimits,
@@ -19,18 +19,17 @@ from llmops.alerts.evaluate import (
     slo_findings,
     vram_finding,
 )
-from llmops.alerts.lifecycle import TOLD
 from llmops.alerts.record import states_from, to_event
 from llmops.alerts.rules import Finding
 from llmops.alerts.serving import RULE_ID, observe, serve_finding
 from llmops.client import RequestRefused, ServeUnreachable
 from llmops.events import Bus
 from llmops.events.snapshot import ServeSnapshot
-from llmops.notifiers import Delivery, compose
 from llmops.store import JournalFollower, Store
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.recording import RecordKeeper
+from llmops.watching.telling import Teller
 
 Probe: TypeAlias = Callable[[], ServeSnapshot]
 """What serve says of itself; raises ServeUnreachable or RequestRefused."""
@@ -52,11 +51,10 @@ class Watch:
         probe: Probe,
         judge: Judge,
         record: RecordKeeper,
-        delivery: Delivery,
+        teller: Teller,
         limits: MemoryLimits,
         serve_down_for_s: float,
         keeper: Keeper | None = None,
-        journal: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -65,11 +63,10 @@ class Watch:
         self._probe = probe
         self._judge = judge
         self._record = record
-        self._delivery = delivery
+        self._teller = teller
         self._limits = limits
         self._serve_down_for_s = serve_down_for_s
         self._keeper = keeper
-        self._journal = journal
         self._clock = clock
         self._states: dict[str, AlertState] | None = None
         self._saved: tuple[int, dict[str, AlertState], str | None] | None = None
@@ -87,6 +84,10 @@ class Watch:
         """Take in what is written and not yet recorded, our own last events included; judges nothing."""
         while self._follow()[0]:
             pass
+
+    def close(self) -> None:
+        """Tell what can be told now; call it before the last `catch_up`."""
+        self._teller.close(self._clock())
 
     def tick(self) -> bool:
         """One look. True when there is more of the journal to read at once."""
@@ -131,6 +132,8 @@ class Watch:
             self._states = states_from(self._store.alerts(limit=1000))
         instance_id = self._store.load_state(_INSTANCE)
         self._instance_id = instance_id if isinstance(instance_id, str) else None
+        if self._states is not None:
+            self._teller.restore(self._states)
         return self._states is not None
 
     def _judge_all(self, is_current: bool) -> None:
@@ -146,20 +149,24 @@ class Watch:
         ]
         behind = not is_current or not self._follower.is_current
         after, transitions = advance(states, inhibit(findings, states, behind=behind), now)
-        self._states = after
+        self._states, self._instance_id = after, serving.instance_id
         for transition in transitions:
-            self._tell(transition)
-        self._instance_id = serving.instance_id
+            self._bus.emit(to_event(transition))
         self._save()
+        self._teller.tell(after, [each for each in transitions if each.action == "resolved"], now)
 
     def _save(self) -> None:
-        """What a restart must know: when it changes, and once more into a store that began anew."""
+        """What a restart must know: when it changes, and once more into a store that began anew. A store that fails
+        must not keep people in the dark."""
         states = self._states or {}
-        known = (self._store.generation(), states, self._instance_id)
-        if known != self._saved:
-            self._store.save_state(_STATES, {name: state.to_json() for name, state in states.items()})
-            self._store.save_state(_INSTANCE, self._instance_id)
-            self._saved = known
+        try:
+            known = (self._store.generation(), states, self._instance_id)
+            if known != self._saved:
+                self._store.save_state(_STATES, {name: state.to_json() for name, state in states.items()})
+                self._store.save_state(_INSTANCE, self._instance_id)
+                self._saved = known
+        except Exception as error:
+            self._complain("the alerts were not kept", error)
 
     def _objectives(self, states: dict[str, AlertState], now: float) -> list[Finding]:
         try:
@@ -189,11 +196,6 @@ class Watch:
         except Exception as error:
             self._complain("looking at serve failed", error)
             return type(error).__name__
-
-    def _tell(self, transition: Transition) -> None:
-        self._bus.emit(to_event(transition))
-        if transition.action in TOLD:
-            self._delivery.tell(compose(transition, journal=self._journal))
 
     def _complain(self, what: str, error: Exception) -> None:
         """Loudly, but of each thing at most every 30 s."""

@@ -34,11 +34,11 @@ def test_a_fast_burn_is_a_page_and_holds_the_ticket() -> None:
     assert page.exemplars == ("q1",)
     assert page.slo is not None
     assert (page.slo.total, page.slo.bad, page.slo.allowed) == (1000, 500, 10)
-    assert page.reason.startswith(
+    assert str(page.reason).startswith(
         "500 of 10 failures of the last 30d used; the budget burns 50.0 times too fast over 6h"
     )
     assert (ticket.active, ticket.exemplars) == (None, ())
-    assert "a page for this objective is active" in ticket.reason
+    assert "a page for this objective is active" in str(ticket.reason)
 
 
 def test_a_slow_burn_is_a_ticket() -> None:
@@ -47,9 +47,9 @@ def test_a_slow_burn_is_a_ticket() -> None:
 
 
 def test_calm_and_silence_say_so() -> None:
-    assert slo_findings(verdict(1400, 3))[0].reason == "3 of 14 failures of the last 30d used"
+    assert str(slo_findings(verdict(1400, 3))[0].reason) == "3 of 14 failures of the last 30d used"
     silent = slo_findings(verdict(0, 0))[0]
-    assert (silent.active, silent.reason) == (None, "no requests to judge")
+    assert (silent.active, str(silent.reason)) == (None, "no requests to judge")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_device_memory_fires_above_one_limit_and_clears_below_another(
 ) -> None:
     found = vram_finding({"card": value, "other": 0.1}, LIMITS, is_firing=is_firing)
     assert (found.active, found.value, found.for_s, found.keep_s) == (active, value, 120.0, 300.0)
-    assert "card" in found.reason
+    assert "card" in str(found.reason)
 
 
 def test_without_a_sample_device_memory_is_not_known() -> None:
@@ -87,7 +87,7 @@ def down(active: bool) -> Finding:
 def test_while_serve_is_down_objectives_stay_as_they_are() -> None:
     held = inhibit([down(True), *slo_findings(verdict(1000, 500))], {}, behind=False)
     assert [finding.active for finding in held] == [True, None, None]
-    assert "serve is down" in held[1].reason
+    assert "serve is down" in str(held[1].reason)
 
 
 def test_a_firing_serve_down_that_is_clearing_still_holds_the_objectives() -> None:

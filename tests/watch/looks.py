@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from llmops.alerts import Pace
 from llmops.alerts.evaluate import MemoryLimits
+from llmops.alerts.quiet import Orders
 from llmops.client import ServeUnreachable
 from llmops.events import Bus, Document, Origin
 from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
-from llmops.notifiers import Delivery, Notice
+from llmops.notifiers import Delivered, Delivery, Notice, Notification, notification_of
 from llmops.slo import Guard, default_objectives
 from llmops.store import JournalFollower, Retention, Store
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
+from llmops.watching.telling import Teller
 from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
 
@@ -44,10 +47,10 @@ class Ear:
     name = "ear"
 
     def __init__(self) -> None:
-        self.heard: list[Notice] = []
+        self.heard: list[Notification] = []
 
-    def deliver(self, notice: Notice) -> None:
-        self.heard.append(notice)
+    def deliver(self, notification: Notification) -> None:
+        self.heard.append(notification)
 
 
 class Bench:
@@ -62,7 +65,8 @@ class Bench:
         self.ear = Ear()
         self.store = store
         self.bus = Bus(ORIGIN, [Journal(folder / f"{name}.jsonl")])
-        self.delivery = Delivery([self.ear])
+        self.orders = Orders()
+        self.pace = Pace(group_wait_s=0.0, group_interval_s=0.0)
         self.watch = self.build(store)
 
     def build(self, store: Store, keeper: Keeper | None = None) -> Watch:
@@ -76,13 +80,19 @@ class Bench:
             probe=self.probe,
             judge=Judge(store, objectives, Guard()),
             record=RecordKeeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
-            delivery=self.delivery,
+            teller=self.teller(store),
             limits=MemoryLimits(),
             serve_down_for_s=5.0,
             keeper=keeper,
-            journal=str(self.folder),
             clock=lambda: self.now,
         )
+
+    def teller(self, store: Store) -> Teller:
+        return Teller(store, self.bus, self.channels, words=notification_of, orders=lambda: self.orders, pace=self.pace)
+
+    def channels(self, report: Callable[[Delivered], None]) -> Delivery:
+        self.delivery = Delivery([self.ear], report)
+        return self.delivery
 
     def retention(self, store: Store) -> Retention:
         shipped = self.folder.parent / "ship" / "checkpoint.json"
@@ -108,11 +118,13 @@ class Bench:
 
     def told(self) -> list[str]:
         """What people heard, as `action rule`, once delivery has settled."""
-        self.delivery.close()
-        told = [f"{notice.action} {notice.rule_id}" for notice in self.ear.heard]
-        self.delivery = Delivery([self.ear])
-        self.watch._delivery = self.delivery
-        return told
+        self.settle(lambda: self.delivery.is_idle)
+        return [f"{notice.action} {notice.rule_id}" for notice in self.notices]
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What people heard of each alert, in order."""
+        return [notice for heard in self.ear.heard for notice in heard.notices]
 
     def settle(self, is_settled: Callable[[], bool]) -> None:
         """Wait for the bus's own thread."""
@@ -122,8 +134,8 @@ class Bench:
         assert is_settled()
 
     def close(self) -> None:
+        self.watch.close()
         self.bus.close()
-        self.delivery.close()
         self.store.close()
 
 
