@@ -7,23 +7,23 @@ import signal
 import sys
 import threading
 
-from llmops.alerts import Pace
 from llmops.alerts.evaluate import MemoryLimits
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
-from llmops.notifiers import Console, Delivery, Notifier, Webhook, notification_of
+from llmops.notifiers import Delivery, notification_of
 from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
 from llmops.slo import Guard, default_objectives
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.watching.benchmarks import schedule_benchmarks
+from llmops.watching.channels import notifiers
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.lock import AlreadyWatched, WatchLock
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
-from llmops.watching.telling import Teller
+from llmops.watching.telling import Teller, pace_of
 
 __all__ = ["Watch", "build", "run"]
 
@@ -86,17 +86,14 @@ def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
 
 
 def _teller(settings: Settings, store: Store, bus: Bus) -> Teller:
-    dials, state = settings.alerts, str(settings.state.directory)
-    pace = Pace(
-        group_wait_s=dials.group_wait_s, group_interval_s=dials.group_interval_s, repeat_s=dials.repeat_interval_s
-    )
+    language, state = settings.alerts.spoken, str(settings.state.directory)
     return Teller(
         store,
         bus,
         lambda report: Delivery(notifiers(settings), report),
-        words=lambda message: notification_of(message, state=state, language=dials.spoken),
+        words=lambda message: notification_of(message, state=state, language=language),
         orders=QuietFile(settings.state.directory).orders,
-        pace=pace,
+        pace=pace_of(settings.alerts),
     )
 
 
@@ -120,9 +117,3 @@ def ages_s(dials: StoreSettings) -> dict[Kept, float]:
         "hours": dials.hours_d,
     }
     return {kept: 86400.0 * age_d for kept, age_d in days.items()}
-
-
-def notifiers(settings: Settings) -> list[Notifier]:
-    """Every channel that is configured; the terminal is always there."""
-    webhook_url = settings.watch.webhook_url
-    return [Console(), *([Webhook(webhook_url)] if webhook_url else [])]

@@ -44,6 +44,8 @@ CHINESE: Mapping[str, str] = {
     "objective.duration": "请求在 {threshold:g} 秒内完成",
     "objective.ttft": "首个 token 在 {threshold:g} 秒内返回",
     "objective.probe": "探测得到应答",
+    "test": "测试消息",
+    "test.reason": "由 llmops alerts test 发出，一切正常",
     "page": "紧急",
     "ticket": "待处理",
     "firing": "触发",

@@ -44,6 +44,8 @@ ENGLISH: Mapping[str, str] = {
     "objective.duration": "Requests finish in under {threshold:g} s",
     "objective.ttft": "First tokens come in under {threshold:g} s",
     "objective.probe": "Probes are answered",
+    "test": "A test message",
+    "test.reason": "llmops alerts test sent it: nothing is wrong",
     "page": "PAGE",
     "ticket": "TICKET",
     "firing": "firing",

@@ -34,7 +34,7 @@ from llmops.watching.telling import Teller
 Probe: TypeAlias = Callable[[], ServeSnapshot]
 """What serve says of itself; raises ServeUnreachable or RequestRefused."""
 
-_STATES, _INSTANCE = "alerts", "serve.instance"
+STATES, _INSTANCE = "alerts", "serve.instance"
 _COMPLAIN_EVERY_S = 30.0
 _log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Watch:
         if self._states is not None:
             return True
         try:
-            saved = self._store.load_state(_STATES)
+            saved = self._store.load_state(STATES)
             if saved is not None:
                 self._states = {name: AlertState.from_json(state) for name, state in saved.items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -162,7 +162,7 @@ class Watch:
         try:
             known = (self._store.generation(), states, self._instance_id)
             if known != self._saved:
-                self._store.save_state(_STATES, {name: state.to_json() for name, state in states.items()})
+                self._store.save_state(STATES, {name: state.to_json() for name, state in states.items()})
                 self._store.save_state(_INSTANCE, self._instance_id)
                 self._saved = known
         except Exception as error:

@@ -13,12 +13,20 @@ from llmops.alerts.quiet import Orders
 from llmops.alerts.record import delivery_event
 from llmops.events import Bus
 from llmops.notifiers import Delivered, Delivery, Notification
+from llmops.settings import AlertSettings
 from llmops.store import Store
 
 Words: TypeAlias = Callable[[Message], Notification]
 KEY = "alerts.telling"
 """Of the kept state: what was told, and what is on its way."""
 _log = logging.getLogger(__name__)
+
+
+def pace_of(dials: AlertSettings) -> Pace:
+    """As it is set."""
+    return Pace(
+        group_wait_s=dials.group_wait_s, group_interval_s=dials.group_interval_s, repeat_s=dials.repeat_interval_s
+    )
 
 
 class Teller:
