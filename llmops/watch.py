@@ -6,6 +6,8 @@ import logging
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 
 from llmops.alerts.evaluate import MemoryLimits
 from llmops.client import fetch_snapshot
@@ -60,7 +62,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
+def build(settings: Settings, url: str, store: Store, bus: Bus, *, clock: Callable[[], float] = time.time) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
     objectives = default_objectives(
@@ -82,6 +84,7 @@ def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
         ),
         serve_down_for_s=settings.watch.serve_down_for_s,
         keeper=Keeper(store, ages_s(settings.store)),
+        clock=clock,
     )
 
 

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from llmops.alerts import serving
+from llmops.alerts.inhibition import inhibitor
 from llmops.alerts.lifecycle import States
 from llmops.alerts.phrases import Phrase, as_is, say
 from llmops.alerts.rules import Finding, Severity, SloNumbers, fingerprint_of
@@ -121,12 +122,19 @@ def vram_finding(used_by_device: Mapping[str, float], limits: MemoryLimits, *, i
 
 
 def inhibit(findings: Sequence[Finding], states: States, *, behind: bool) -> list[Finding]:
-    """Hold the objectives while their numbers mislead: serve is down, or the journal is still being read."""
+    """Hold the objectives while their numbers mislead: serve is down, or the journal is still being read; and a ticket
+    until the page of its objective is over."""
     is_down = is_firing(states, serving.RULE_ID) or any(
         finding.active for finding in findings if finding.rule_id == serving.RULE_ID
     )
     why = "held.serve_down" if is_down else "held.behind" if behind else None
-    return [_held(finding, why) if why and finding.slo is not None else finding for finding in findings]
+    return [_quieter(finding, states, why) if finding.slo is not None else finding for finding in findings]
+
+
+def _quieter(finding: Finding, states: States, why: str | None) -> Finding:
+    is_spoken_for = finding.severity == "ticket" and inhibitor(finding, states) is not None
+    why = why or ("held.page" if is_spoken_for else None)
+    return _held(finding, why) if why else finding
 
 
 def held_objectives(states: States) -> list[Finding]:

@@ -80,7 +80,8 @@ def silence(settings: Settings, matchers: Sequence[str], *, duration: str, comme
 
 def unsilence(settings: Settings, silence_id: str, *, as_json: bool) -> int:
     """End it now; 1 when no silence of that id counts."""
-    now, ended = time.time(), []
+    now = time.time()
+    ended: list[Silence] = []
 
     def end(orders: Orders) -> Orders:
         ended.extend(each for each in orders.silences if each.id == silence_id and now < each.ends)

@@ -103,6 +103,16 @@ def test_while_the_journal_is_being_read_objectives_stay_as_they_are() -> None:
     assert inhibit(findings, {}, behind=False) == findings
 
 
+def test_a_ticket_waits_until_the_page_of_its_objective_is_over() -> None:
+    states, _ = advance({}, slo_findings(verdict(1000, 500)), NOW)
+    calming = slo_findings(verdict(1000, 20))
+    assert [finding.active for finding in calming] == [False, True]
+    page, ticket = inhibit(calming, states, behind=False)
+    assert (page.active, ticket.active) == (False, None)
+    assert "a page for this objective is active" in str(ticket.reason)
+    assert inhibit(calming, {}, behind=False) == calming
+
+
 def test_a_look_that_could_not_count_holds_the_alerts_of_objectives_only() -> None:
     states, _ = advance({}, [down(True), *slo_findings(verdict(1000, 500))], NOW)
     assert slo_rule_id("latency", "page") == "slo.latency.page"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,13 @@ def test_nothing_to_tell_is_said_kindly(settings: Settings, tmp_path: Path, caps
 def test_without_a_record_every_verb_says_so_in_a_sentence(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for verb in (
+    verbs: list[Callable[[], int]] = [
         lambda: alerts.show_all(settings, as_json=False),
         lambda: alerts.history(settings, since=None, limit=5, as_json=False),
         lambda: alert.show(settings, "vram", as_json=False),
         lambda: quiet.acknowledge(settings, "vram", comment="", as_json=False),
-    ):
+    ]
+    for verb in verbs:
         with pytest.raises(SystemExit) as ended:
             verb()
         assert ended.value.code == 2

@@ -87,6 +87,11 @@ class Bench:
             clock=lambda: self.now,
         )
 
+    def restart(self, store: Store | None = None) -> None:
+        """The watch ends as it does on SIGTERM, and another one begins."""
+        self.watch.close()
+        self.watch = self.build(store or self.store)
+
     def teller(self, store: Store) -> Teller:
         return Teller(store, self.bus, self.channels, words=notification_of, orders=lambda: self.orders, pace=self.pace)
 

@@ -72,7 +72,7 @@ def test_a_refusal_and_a_surprise_count_as_no_answer(bench: Bench) -> None:
 def test_a_restart_neither_tells_again_nor_forgets(bench: Bench) -> None:
     bench.serve_is_gone()
     bench.looks(8)
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.looks(20)
     assert bench.told() == ["firing serve_down"]
     bench.answer = snapshot()
@@ -82,7 +82,7 @@ def test_a_restart_neither_tells_again_nor_forgets(bench: Bench) -> None:
 
 def test_a_crash_while_watch_was_restarted_is_still_told(bench: Bench) -> None:
     bench.looks(2)
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.answer = snapshot("b", previous_exit="crash")
     bench.looks(1)
     assert bench.told() == ["firing serve_down"]
@@ -93,7 +93,7 @@ def test_a_lost_store_is_rebuilt_with_its_alerts_from_the_journal(bench: Bench, 
     bench.looks(8)
     actions(bench, 2)
     rebuilt = open_store(tmp_path / "rebuilt")
-    bench.watch = bench.build(rebuilt)
+    bench.restart(rebuilt)
     bench.looks(8)
     assert bench.told() == ["firing serve_down"]
     bench.answer = snapshot()

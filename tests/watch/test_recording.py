@@ -36,7 +36,7 @@ def test_lost_events_are_told_once_over_a_restart_of_watch(tmp_path: Path) -> No
     bench = Bench(tmp_path / "journal", open_store(tmp_path / "s"))
     bench.answer = failing(events_dropped=3)
     bench.looks(5)
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.looks(400)
     assert bench.told() == ["firing record_lost", "resolved record_lost"]
     assert bench.notices[0].reason == "events lost by serve: 3"
@@ -53,7 +53,7 @@ def test_files_that_go_at_the_hard_cap_are_told_with_their_events(tmp_path: Path
     write(tmp_path / "ship" / "checkpoint.json", [])
     (tmp_path / "ship" / "checkpoint.json").write_text('{"version": 1, "files": {}}')
     bench.keep_bytes, bench.max_bytes = 1, 5000
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.looks(1)
     assert bench.told() == ["firing record_lost"]
     assert bench.notices[0].reason == (
