@@ -6,18 +6,20 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 from llmops.alerts import Pace
 from llmops.alerts.evaluate import MemoryLimits
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
-from llmops.notifiers import Console, Delivery, Notifier, Webhook, notification_of
+from llmops.notifiers import BadChannel, Delivery, Notifier, notification_of
 from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
 from llmops.slo import Guard, default_objectives
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.watching.benchmarks import schedule_benchmarks
+from llmops.watching.channels import notifiers
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.lock import AlreadyWatched, WatchLock
@@ -34,9 +36,10 @@ _log = logging.getLogger(__name__)
 def run(settings: Settings) -> int:
     """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
     try:
+        channels = notifiers(settings)
         lock = WatchLock(settings.state.directory / "watch.lock")
         store = open_store(settings.state.store, slow_s=settings.objectives.latency_threshold_s)
-    except (AlreadyWatched, StoreUnreadable, OSError) as error:
+    except (BadChannel, AlreadyWatched, StoreUnreadable, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     bus = open_record(settings, "watch")
@@ -46,7 +49,7 @@ def run(settings: Settings) -> int:
             signal.signal(number, lambda *_: stop.set())
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
-    watch = build(settings, url, store, bus)
+    watch = build(settings, url, store, bus, channels)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
@@ -60,7 +63,7 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
+def build(settings: Settings, url: str, store: Store, bus: Bus, channels: Sequence[Notifier]) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
     objectives = default_objectives(
@@ -76,7 +79,7 @@ def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
         judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
-        teller=_teller(settings, store, bus),
+        teller=_teller(settings, store, bus, channels),
         limits=MemoryLimits(
             fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
         ),
@@ -85,7 +88,7 @@ def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
     )
 
 
-def _teller(settings: Settings, store: Store, bus: Bus) -> Teller:
+def _teller(settings: Settings, store: Store, bus: Bus, channels: Sequence[Notifier]) -> Teller:
     dials, state = settings.alerts, str(settings.state.directory)
     pace = Pace(
         group_wait_s=dials.group_wait_s, group_interval_s=dials.group_interval_s, repeat_s=dials.repeat_interval_s
@@ -93,7 +96,7 @@ def _teller(settings: Settings, store: Store, bus: Bus) -> Teller:
     return Teller(
         store,
         bus,
-        lambda report: Delivery(notifiers(settings), report),
+        lambda report: Delivery(channels, report),
         words=lambda message: notification_of(message, state=state, language=dials.spoken),
         orders=QuietFile(settings.state.directory).orders,
         pace=pace,
@@ -120,9 +123,3 @@ def ages_s(dials: StoreSettings) -> dict[Kept, float]:
         "hours": dials.hours_d,
     }
     return {kept: 86400.0 * age_d for kept, age_d in days.items()}
-
-
-def notifiers(settings: Settings) -> list[Notifier]:
-    """Every channel that is configured; the terminal is always there."""
-    webhook_url = settings.watch.webhook_url
-    return [Console(), *([Webhook(webhook_url)] if webhook_url else [])]
