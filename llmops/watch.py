@@ -7,12 +7,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from llmops.alerts.evaluate import MemoryLimits
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
-from llmops.notifiers import Delivery, notification_of
+from llmops.notifiers import BadChannel, Delivery, Notifier, notification_of
 from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
@@ -36,9 +36,10 @@ _log = logging.getLogger(__name__)
 def run(settings: Settings) -> int:
     """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
     try:
+        channels = notifiers(settings)
         lock = WatchLock(settings.state.directory / "watch.lock")
         store = open_store(settings.state.store, slow_s=settings.objectives.latency_threshold_s)
-    except (AlreadyWatched, StoreUnreadable, OSError) as error:
+    except (BadChannel, AlreadyWatched, StoreUnreadable, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     bus = open_record(settings, "watch")
@@ -48,7 +49,7 @@ def run(settings: Settings) -> int:
             signal.signal(number, lambda *_: stop.set())
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
-    watch = build(settings, url, store, bus)
+    watch = build(settings, url, store, bus, channels)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
@@ -62,7 +63,15 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def build(settings: Settings, url: str, store: Store, bus: Bus, *, clock: Callable[[], float] = time.time) -> Watch:
+def build(
+    settings: Settings,
+    url: str,
+    store: Store,
+    bus: Bus,
+    channels: Sequence[Notifier],
+    *,
+    clock: Callable[[], float] = time.time,
+) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
     objectives = default_objectives(
@@ -78,7 +87,7 @@ def build(settings: Settings, url: str, store: Store, bus: Bus, *, clock: Callab
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
         judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
-        teller=_teller(settings, store, bus),
+        teller=_teller(settings, store, bus, channels),
         limits=MemoryLimits(
             fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
         ),
@@ -88,12 +97,12 @@ def build(settings: Settings, url: str, store: Store, bus: Bus, *, clock: Callab
     )
 
 
-def _teller(settings: Settings, store: Store, bus: Bus) -> Teller:
+def _teller(settings: Settings, store: Store, bus: Bus, channels: Sequence[Notifier]) -> Teller:
     language, state = settings.alerts.spoken, str(settings.state.directory)
     return Teller(
         store,
         bus,
-        lambda report: Delivery(notifiers(settings), report),
+        lambda report: Delivery(channels, report),
         words=lambda message: notification_of(message, state=state, language=language),
         orders=QuietFile(settings.state.directory).orders,
         pace=pace_of(settings.alerts),

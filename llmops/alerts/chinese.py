@@ -53,4 +53,13 @@ CHINESE: Mapping[str, str] = {
     "resolved": "已恢复",
     "line": "{severity} {action}：{name}。{reason}。开始于 {since}{exemplars}。处理手册：{runbook}",
     "line.exemplars": "。查看：{command}",
+    "letter.since": "开始时间：{since}（已持续 {duration_s:.0f} 秒）",
+    "letter.value": "当前值：{value:g}，阈值 {threshold:g}",
+    "letter.value_alone": "当前值：{value:g}",
+    "letter.objective": "目标：{name}，{window} 内达到 {percent:g}%",
+    "letter.budget": "剩余错误预算：{remaining:.0%}（{total} 个请求，允许失败 {allowed} 次，已用 {bad} 次）",
+    "letter.burn": "预算消耗速度：{window_long} 内 {long:.1f} 倍，{window_short} 内 {short:.1f} 倍",
+    "letter.requests": "相关请求：{requests}",
+    "letter.command": "查看命令：{command}",
+    "letter.runbook": "处理手册：{runbook}",
 }

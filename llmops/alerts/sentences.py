@@ -53,4 +53,13 @@ ENGLISH: Mapping[str, str] = {
     "resolved": "resolved",
     "line": "{severity} {action}: {name}. {reason}. Since {since}{exemplars}. Runbook: {runbook}",
     "line.exemplars": ". Look at: {command}",
+    "letter.since": "Since: {since} ({duration_s:.0f} s)",
+    "letter.value": "Value: {value:g}, threshold {threshold:g}",
+    "letter.value_alone": "Value: {value:g}",
+    "letter.objective": "Objective: {name}, {percent:g} % over {window}",
+    "letter.budget": "Budget left: {remaining:.0%} ({bad} of {allowed} failures used, {total} requests)",
+    "letter.burn": "Burn rate: {long:.1f} over {window_long}, {short:.1f} over {window_short}",
+    "letter.requests": "Requests: {requests}",
+    "letter.command": "Look at them: {command}",
+    "letter.runbook": "Runbook: {runbook}",
 }

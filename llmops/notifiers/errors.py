@@ -12,3 +12,9 @@ class DeliveryFailed(Exception):
     def __init__(self, why: str, *, is_final: bool = False) -> None:
         super().__init__(why)
         self.is_final = is_final
+
+
+class BadChannel(Exception):
+    """A channel that cannot be opened as its dials are; one sentence, without a secret."""
+
+    slug = "bad_channel"

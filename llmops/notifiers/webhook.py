@@ -1,37 +1,45 @@
-"""Tells another program: POSTs the notification as JSON, and follows no redirect."""
+"""Tells another program: POSTs the notification as JSON, signed where a key is given, and follows no redirect."""
 
 from __future__ import annotations
 
-import httpx
+import base64
+import hashlib
+import hmac
+import time
+from collections.abc import Callable
 
-from llmops.notifiers.errors import DeliveryFailed
 from llmops.notifiers.notification import Notification
-
-TIMEOUT_S = 5.0
-_TOO_MANY_REQUESTS = 429
+from llmops.notifiers.posting import TIMEOUT_S, as_body, post
 
 
 class Webhook:
-    """One address. 2xx is success; a refusal (3xx, 4xx) is final; silence, 429 and 5xx are worth another try."""
+    """One address. Its headers are those of Standard Webhooks (standardwebhooks.com): `webhook-id` is the same for a
+    repeated delivery, `webhook-timestamp` is the moment of the try, `webhook-signature` is there with a `key`."""
 
     name = "webhook"
 
-    def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: bytes | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._url = url
+        self._key = key
         self._timeout_s = timeout_s
+        self._clock = clock
 
     def deliver(self, notification: Notification) -> None:
-        """Failures are told without the address: it may hold a secret."""
-        try:
-            with (
-                httpx.Client(timeout=self._timeout_s, follow_redirects=False) as http,
-                http.stream("POST", self._url, json=notification.to_json()) as answer,  # its body is nobody's business
-            ):
-                status = answer.status_code
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            raise DeliveryFailed("the webhook address is no http address", is_final=True) from None
-        except httpx.HTTPError as error:
-            raise DeliveryFailed(f"the webhook did not answer ({type(error).__name__})") from None
-        if not 200 <= status < 300:
-            is_final = status < 500 and status != _TOO_MANY_REQUESTS
-            raise DeliveryFailed(f"the webhook answered {status}", is_final=is_final)
+        body = as_body(notification.to_json())
+        headers = {"webhook-id": notification.id, "webhook-timestamp": str(int(self._clock()))}
+        if self._key is not None:
+            signed = ".".join(headers.values()).encode() + b"." + body
+            headers["webhook-signature"] = signature_of(self._key, signed)
+        post("webhook", self._url, body, headers, self._timeout_s)
+
+
+def signature_of(key: bytes, signed: bytes) -> str:
+    """Version 1 of the standard: HMAC-SHA256 over `id.timestamp.body`."""
+    return f"v1,{base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()}"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import time
 
 import pytest
 
 from llmops.notifiers import DeliveryFailed, Webhook
-from tests.notifiers.notices import notification
+from llmops.notifiers.webhook import signature_of
+from tests.notifiers.notices import item, notification
 from tests.notifiers.servers import receiver
 
 
@@ -64,3 +68,30 @@ def test_nobody_at_the_address_is_a_failed_delivery() -> None:
 def test_an_address_that_is_none_is_not_tried_again(url: str) -> None:
     failed = refused(url)
     assert (str(failed), failed.is_final) == ("the webhook address is no http address", True)
+
+
+def test_a_receiver_that_shares_the_key_knows_who_wrote_it_and_when() -> None:
+    key = b"0123456789abcdef01234567"
+    with receiver(200) as server:
+        Webhook(server.url, key, clock=lambda: 1_700_000_000.9).deliver(notification(item(name="显存即将用尽")))
+    sent = server.headers[0]
+    assert (sent["webhook-id"], sent["webhook-timestamp"]) == (notification().id, "1700000000")
+    signed = f"{sent['webhook-id']}.{sent['webhook-timestamp']}.".encode() + server.raw[0]
+    expected = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+    assert sent["webhook-signature"] == f"v1,{expected}"
+    assert server.bodies[0]["name"] == "显存即将用尽"
+
+
+def test_the_example_of_the_standard_is_signed_as_it_says() -> None:
+    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    body = b'{"test": 2432232314}'
+    signed = b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330." + body
+    assert signature_of(key, signed) == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_without_a_key_nothing_is_signed_and_another_try_still_has_the_same_id() -> None:
+    with receiver(200) as server:
+        for _ in range(2):
+            Webhook(server.url).deliver(notification())
+    assert [each["webhook-id"] for each in server.headers] == [notification().id] * 2
+    assert "webhook-signature" not in server.headers[0]
