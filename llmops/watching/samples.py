@@ -40,14 +40,17 @@ class Samples:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._when = Seldom(EVERY_S)
-        self._found: list[CardSample] = []
+        self._found: list[CardSample] | None = None
 
     def latest(self, now: float, interval_s: float = 1.0) -> Sequence[CardSample]:
-        """Oldest first, as of at most five seconds ago. Raises what the store raises, and knows none until it works."""
+        """Oldest first, as of at most five seconds ago. Raises what the store raises, and LookupError until it is asked
+        again."""
         if self._when.is_due(now):
-            self._found = []
+            self._found = None
             found = self._store.samples(now - span_s(interval_s), now + AHEAD_S)
             self._found = [sample for sample in map(_card, found) if sample is not None]
+        if self._found is None:
+            raise LookupError("the samples could not be read")
         return self._found
 
 
