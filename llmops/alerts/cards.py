@@ -80,7 +80,10 @@ def counted(known: Mapping[str, int], counts: Sequence[ErrorCount]) -> dict[str,
 
 
 def silent_finding(silent_s: float | None, limit_s: float = SILENT_S, *, is_expected: bool = True) -> Finding:
-    """No sample of any card for so long; None: not known. Of a serve that has no card, none is expected."""
+    """No sample of any card for so long; None: not known. Of a serve that has no card, none is expected.
+
+    A machine that slept wakes with old samples: a sixth of the limit is left for a new one.
+    """
     active = None if silent_s is None else is_expected and silent_s >= limit_s
     sentence = "unknown" if silent_s is None else "above" if active else "below"
     return Finding(
@@ -91,5 +94,6 @@ def silent_finding(silent_s: float | None, limit_s: float = SILENT_S, *, is_expe
         value=silent_s if is_expected else None,
         threshold=limit_s,
         reason=say(f"gpu_silent.{sentence}", value=silent_s),
+        for_s=limit_s / 6,
         keep_s=SILENT_KEEP_S,
     )

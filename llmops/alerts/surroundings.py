@@ -12,7 +12,8 @@ DISK_RULE_ID, DISK_PAGE_RULE_ID = "disk_space", "disk_space.page"
 ELASTIC_RULE_ID = "elasticsearch_unreachable"
 REGRESSION_RULE_ID = "benchmark_regression"
 DISK_FOR_S, DISK_KEEP_S = 30.0, 300.0
-SHIP_SILENT_S = 300.0
+SHIP_SILENT_S, SHIP_SILENT_FOR_S = 300.0, 30.0
+"""A machine that slept wakes with an old report: so long is left for a new one."""
 SHIP_FOR_S, SHIP_KEEP_S = 120.0, 60.0
 """A server that is busy for a moment is waited for, and no news."""
 
@@ -82,7 +83,7 @@ def shipping_finding(shipping: Shipping | None, now: float, silent_s: float = SH
         severity="ticket",
         active=trouble is not None,
         reason=trouble or say("elasticsearch_unreachable.calm"),
-        for_s=0.0 if is_silent else SHIP_FOR_S,
+        for_s=SHIP_SILENT_FOR_S if is_silent else SHIP_FOR_S,
         keep_s=SHIP_KEEP_S,
     )
 

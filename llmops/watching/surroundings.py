@@ -31,7 +31,7 @@ from llmops.watching.samples import number
 
 EVERY_S = 10.0
 SUITE = "self"
-_FIRST, _NEXT = 1000, 50
+_FIRST, _NEXT = 5000, 50
 """So many runs are looked through for the newest of the suite: at the first look, and later."""
 
 

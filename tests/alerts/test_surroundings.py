@@ -101,12 +101,12 @@ def test_a_shipper_that_works_ended_or_never_was_is_no_trouble(calm: Shipping | 
         (
             shipping("up to date", age_s=600.0),
             "llmops ship was running, and has told nothing for 10 minutes",
-            0.0,
+            30.0,
         ),
         (
             shipping("waiting", "x", age_s=300.0),
             "llmops ship was running, and has told nothing for 5 minutes",
-            0.0,
+            30.0,
         ),
     ],
 )

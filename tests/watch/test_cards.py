@@ -123,11 +123,11 @@ def test_a_card_that_falls_silent_is_told_until_it_speaks_again(tmp_path: Path) 
     bench.answer = serving()
     tick(bench, 100)
     bench.answer = dataclasses.replace(snapshot("a1"), devices=())  # its driver went away
-    bench.looks(55)
+    bench.looks(65)
     assert bench.told() == []
     bench.looks(10)
     assert bench.told() == ["firing gpu_silent"]
-    assert bench.notices[0].reason.startswith("serve answers, but no sample of a GPU has come for 6")
+    assert bench.notices[0].reason.startswith("serve answers, but no sample of a GPU has come for 7")
     tick(bench, 40)
     assert bench.told() == ["firing gpu_silent", "resolved gpu_silent"]
     bench.close()
@@ -164,6 +164,14 @@ def _sampled_seldom(bench: Bench) -> None:
     bench.looks(100)
 
 
+def _slept(bench: Bench) -> None:
+    bench.answer = serving()
+    tick(bench, 10)
+    bench.now += 8 * 3600
+    bench.looks(3)
+    tick(bench, 60)
+
+
 def _started_again_a_moment_ago(bench: Bench) -> None:
     bench.answer = serving()
     tick(bench, 10)
@@ -173,7 +181,7 @@ def _started_again_a_moment_ago(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    "happens", [_never_heard, _started_again_without_a_card, _sampled_seldom, _started_again_a_moment_ago]
+    "happens", [_never_heard, _started_again_without_a_card, _sampled_seldom, _slept, _started_again_a_moment_ago]
 )
 def test_where_no_sample_is_due_there_is_no_silence(tmp_path: Path, happens: Callable[[Bench], None]) -> None:
     bench = Bench(tmp_path / "journal", MemoryStore())

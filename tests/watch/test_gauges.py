@@ -11,7 +11,7 @@ import pytest
 
 from llmops.alerts import AlertState, say
 from llmops.alerts.rules import Finding, fingerprint_of
-from llmops.events.snapshot import ServeSnapshot
+from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.store import MemoryStore, Store, open_store
 from llmops.watching.gauges import Gauges, Look, Seldom, lag_rules
 from tests.alerts.test_serving import snapshot
@@ -33,6 +33,10 @@ def with_queue(waiting: int) -> ServeSnapshot:
 
 def test_a_fresh_install_tells_nothing_in_an_hour_of_quiet_looks(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "journal", open_store(tmp_path / "s"))
+    processor = DeviceSnapshot(
+        id="cpu", name="2 CPU cores", type="cpu", memory_used_bytes=99, memory_limit_bytes=100, temperature_c=99.0
+    )
+    bench.answer = dataclasses.replace(snapshot(), devices=(processor,))
     bench.looks(3600)
     assert bench.told() == []
     assert bench.store.totals() == {}

@@ -85,8 +85,18 @@ def test_a_shipper_that_was_killed_is_told_after_five_minutes(tmp_path: Path) ->
     ship(bench, "up to date")
     bench.looks(300)
     assert bench.told() == []
-    bench.looks(15)
+    bench.looks(45)
     assert bench.told() == ["firing elasticsearch_unreachable"]
+    bench.close()
+
+
+def test_a_machine_that_slept_misses_no_report_of_its_shipper(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "journal", MemoryStore())
+    keep_on(bench, 20, "up to date")
+    bench.now += 8 * 3600
+    bench.looks(3)
+    keep_on(bench, 60, "up to date")
+    assert bench.told() == []
     bench.close()
 
 
