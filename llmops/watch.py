@@ -9,7 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from llmops.alerts.evaluate import MemoryLimits
+from llmops.alerts.gauges import Limits
+from llmops.alerts.surroundings import SHIP_SILENT_S, DiskLimits, Room
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
 from llmops.notifiers import BadChannel, Delivery, Notifier, notification_of
@@ -19,12 +20,15 @@ from llmops.settings import Settings, StoreSettings
 from llmops.slo import Guard, default_objectives
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.watching.benchmarks import schedule_benchmarks
+from llmops.watching.cards import Cards
 from llmops.watching.channels import notifiers
+from llmops.watching.gauges import Gauges
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.lock import AlreadyWatched, WatchLock
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
+from llmops.watching.surroundings import Surroundings
 from llmops.watching.telling import Teller, pace_of
 
 __all__ = ["Watch", "build", "run"]
@@ -88,9 +92,7 @@ def build(
         judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
         teller=_teller(settings, store, bus, channels),
-        limits=MemoryLimits(
-            fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
-        ),
+        gauges=_gauges(settings, store),
         serve_down_for_s=settings.watch.serve_down_for_s,
         keeper=Keeper(store, ages_s(settings.store)),
         clock=clock,
@@ -107,6 +109,32 @@ def _teller(settings: Settings, store: Store, bus: Bus, channels: Sequence[Notif
         orders=QuietFile(settings.state.directory).orders,
         pace=pace_of(settings.alerts),
     )
+
+
+def _gauges(settings: Settings, store: Store) -> Gauges:
+    dials, limits = settings.objectives, settings.gauges
+    cards = Cards(
+        store,
+        source=dials.vram_source,
+        memory=Limits(fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s),
+        temperature=Limits(
+            fire=limits.temperature_fire_c,
+            clear=limits.temperature_clear_c,
+            for_s=limits.temperature_for_s,
+            keep_s=limits.temperature_keep_s,
+        ),
+    )
+    surroundings = Surroundings(
+        store,
+        settings.state.directory,
+        settings.state.ship,
+        disk=DiskLimits(
+            ticket=Room(share=limits.disk_fire, size_bytes=limits.disk_fire_bytes),
+            clear=Room(share=limits.disk_clear, size_bytes=limits.disk_clear_bytes),
+        ),
+        ship_silent_s=max(SHIP_SILENT_S, 3 * settings.elastic.poll_s, 3 * settings.elastic.longest_wait_s),
+    )
+    return Gauges(cards.rules, surroundings.rules)
 
 
 def _retention(settings: Settings, store: Store) -> Retention:

@@ -1,9 +1,9 @@
-"""From numbers to findings: objectives, device memory, and which findings must keep quiet now."""
+"""From verdicts to findings of objectives, and which findings must keep quiet now."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from llmops.alerts import serving
 from llmops.alerts.inhibition import inhibitor
@@ -14,17 +14,6 @@ from llmops.slo import Burn, Objective, Verdict, window_name
 
 SLO_KEEP_S = 60.0
 """The short windows end a burn alert; this much more keeps it from flapping at the threshold."""
-VRAM_RULE_ID = "vram"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryLimits:
-    """Device memory as shares of what there is: fire above one, clear below another, and stay there for a while."""
-
-    fire: float = 0.80
-    clear: float = 0.75
-    for_s: float = 120.0
-    keep_s: float = 300.0
 
 
 def is_firing(states: States, rule_id: str) -> bool:
@@ -99,25 +88,6 @@ def _numbers(verdict: Verdict, burn: Burn) -> SloNumbers:
         burn_short=burn.short,
         window_long=window_name(burn.row.long_s),
         window_short=window_name(burn.row.short_s),
-    )
-
-
-def vram_finding(used_by_device: Mapping[str, float], limits: MemoryLimits, *, is_firing: bool) -> Finding:
-    """The fullest device speaks. Once firing, the lower threshold counts, so that it cannot flap between the two."""
-    device = max(used_by_device, key=lambda name: used_by_device[name], default=None)
-    value = used_by_device[device] if device is not None else None
-    active = None if value is None else value >= (limits.clear if is_firing else limits.fire)
-    sentence = "vram.unknown" if active is None else "vram.above" if active else "vram.below"
-    return Finding(
-        rule_id=VRAM_RULE_ID,
-        name=say("vram"),
-        severity="ticket",
-        active=active,
-        value=value,
-        threshold=limits.fire,
-        reason=say(sentence, device=device, value=value, threshold=limits.clear if is_firing else limits.fire),
-        for_s=limits.for_s,
-        keep_s=limits.keep_s,
     )
 
 

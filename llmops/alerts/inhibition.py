@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from llmops.alerts import serving
+from llmops.alerts.cards import SILENT_RULE_ID
 from llmops.alerts.lifecycle import States
 from llmops.alerts.rules import Finding, fingerprint_of
+from llmops.alerts.surroundings import DISK_PAGE_RULE_ID, DISK_RULE_ID
 
-_DOWN = "serve_down"
 DOWN_HIDES = ("slo", "serve")
 """Groups whose numbers mean little while nothing answers."""
+DOWN_HIDES_RULES = (SILENT_RULE_ID,)
+"""Of other groups: it is serve that samples the cards. A hot card stays hot, and is told."""
 
 
 def inhibitor(finding: Finding, states: States) -> str | None:
@@ -25,6 +28,8 @@ def _speakers(finding: Finding) -> list[str]:
     speakers = []
     if finding.slo is not None and finding.severity == "ticket":
         speakers.append(f"slo.{finding.slo.name}.page")
-    if finding.group in DOWN_HIDES:
+    if finding.rule_id == DISK_RULE_ID:
+        speakers.append(DISK_PAGE_RULE_ID)
+    if finding.group in DOWN_HIDES or finding.rule_id in DOWN_HIDES_RULES:
         speakers.append(serving.RULE_ID)
     return speakers

@@ -16,6 +16,17 @@ GROUPS: Mapping[str, str] = {
     "serve_down": "serve",
     "journal_full": "record",
     "record_lost": "record",
+    "gpu_temperature": "gpu",
+    "gpu_throttled": "gpu",
+    "gpu_errors": "gpu",
+    "gpu_silent": "gpu",
+    "queue_saturated": "serve",
+    "clock_skew": "serve",
+    "journal_lag": "record",
+    "disk_space": "record",
+    "disk_space.page": "record",
+    "elasticsearch_unreachable": "record",
+    "benchmark_regression": "benchmark",
 }
 """Rules whose group is not the first word of their id."""
 

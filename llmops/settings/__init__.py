@@ -3,6 +3,7 @@
 from llmops.settings.alerting import AlertSettings
 from llmops.settings.dials import Settings
 from llmops.settings.elastic import ElasticSettings
+from llmops.settings.gauging import GaugeSettings
 from llmops.settings.keeping import StoreSettings
 from llmops.settings.loading import BadConfiguration, Loaded, load
 from llmops.settings.record import EventSettings, StateSettings
@@ -17,6 +18,7 @@ __all__ = [
     "ElasticSettings",
     "EngineSettings",
     "EventSettings",
+    "GaugeSettings",
     "GpuSettings",
     "Loaded",
     "ObjectiveSettings",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from llmops.settings.alerting import AlertSettings
 from llmops.settings.elastic import ElasticSettings
+from llmops.settings.gauging import GaugeSettings
 from llmops.settings.keeping import StoreSettings
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.section import Section
@@ -29,6 +30,7 @@ class Settings(Section):
     watch: WatchSettings = WatchSettings()
     bench: BenchSettings = BenchSettings()
     objectives: ObjectiveSettings = ObjectiveSettings()
+    gauges: GaugeSettings = GaugeSettings()
     alerts: AlertSettings = AlertSettings()
     elastic: ElasticSettings = ElasticSettings()
     tui: TuiSettings = TuiSettings()

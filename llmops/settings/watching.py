@@ -44,6 +44,9 @@ class ObjectiveSettings(Section):
     latency_threshold_s: PositiveSeconds = Field(3.0, description="a request slower than this is bad")
     latency_target: Fraction = Field(0.99, description="share of requests that must be faster")
     availability_target: Fraction = Field(0.999, description="share of requests that must succeed")
+    vram_source: Literal["nvml_used", "torch_reserved", "torch_allocated"] = Field(
+        "nvml_used", description="what counts as used: all on the card, what torch keeps of it, or what torch fills"
+    )
     vram_fire: Fraction = Field(0.80, description="share of device memory above which an alert goes pending")
     vram_clear: Fraction = Field(0.75, description="share below which it clears")
     vram_for_s: float = Field(120.0, ge=0, description="it must stay above this long")

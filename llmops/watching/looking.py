@@ -5,20 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
 from llmops.alerts import AlertState, advance
-from llmops.alerts.evaluate import (
-    VRAM_RULE_ID,
-    MemoryLimits,
-    held_objectives,
-    inhibit,
-    is_firing,
-    slo_findings,
-    vram_finding,
-)
+from llmops.alerts.evaluate import held_objectives, inhibit, is_firing, slo_findings
 from llmops.alerts.record import states_from, to_event
 from llmops.alerts.rules import Finding
 from llmops.alerts.serving import RULE_ID, observe, serve_finding
@@ -26,6 +17,7 @@ from llmops.client import RequestRefused, ServeUnreachable
 from llmops.events import Bus
 from llmops.events.snapshot import ServeSnapshot
 from llmops.store import JournalFollower, Store
+from llmops.watching.gauges import Gauges, Look
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.recording import RecordKeeper
@@ -52,7 +44,7 @@ class Watch:
         judge: Judge,
         record: RecordKeeper,
         teller: Teller,
-        limits: MemoryLimits,
+        gauges: Gauges,
         serve_down_for_s: float,
         keeper: Keeper | None = None,
         clock: Callable[[], float] = time.time,
@@ -64,7 +56,7 @@ class Watch:
         self._judge = judge
         self._record = record
         self._teller = teller
-        self._limits = limits
+        self._gauges = gauges
         self._serve_down_for_s = serve_down_for_s
         self._keeper = keeper
         self._clock = clock
@@ -143,8 +135,8 @@ class Watch:
         serving = observe(self._instance_id, answer)
         findings = [
             serve_finding(serving, down_for_s=self._serve_down_for_s, is_firing=is_firing(states, RULE_ID)),
-            vram_finding(memory_shares(answer), self._limits, is_firing=is_firing(states, VRAM_RULE_ID)),
             *self._record.findings(answer, now),
+            *self._gauges.findings(Look(answer=answer, states=states, now=now, behind=not is_current)),
             *self._objectives(states, now),
         ]
         behind = not is_current or not self._follower.is_current
@@ -203,16 +195,3 @@ class Watch:
         if now - self._complained.get(what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
             self._complained[what] = now
             _log.error("%s", what, exc_info=error)
-
-
-def memory_shares(answer: ServeSnapshot | str) -> dict[str, float]:
-    """Share of its memory that each GPU uses, by name; cards of the same name have their id with it."""
-    gpus = [] if isinstance(answer, str) else [device for device in answer.devices if device.type == "gpu"]
-    names = Counter(device.name for device in gpus)
-    return {
-        device.name if names[device.name] == 1 else f"{device.name} ({device.id})": (
-            device.memory_used_bytes / device.memory_limit_bytes
-        )
-        for device in gpus
-        if device.memory_used_bytes is not None and device.memory_limit_bytes
-    }

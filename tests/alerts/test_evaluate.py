@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
-from llmops.alerts import AlertState, Finding, advance
-from llmops.alerts.evaluate import (
-    MemoryLimits,
-    held_objectives,
-    inhibit,
-    is_firing,
-    slo_findings,
-    slo_rule_id,
-    vram_finding,
-)
+from llmops.alerts import Finding, advance
+from llmops.alerts.evaluate import held_objectives, inhibit, is_firing, slo_findings, slo_rule_id
 from llmops.alerts.serving import Serving, serve_finding
 from llmops.slo import Guard, Objective, Tally, Verdict, judge, windows_needed
 
 OBJECTIVE = Objective(
     id="latency", name="Fast", measure="duration", target=0.99, window_s=30 * 86400.0, threshold_s=3.0
 )
-LIMITS = MemoryLimits()
 NOW = 1_700_000_000.0
 
 
@@ -50,34 +39,6 @@ def test_calm_and_silence_say_so() -> None:
     assert str(slo_findings(verdict(1400, 3))[0].reason) == "3 of 14 failures of the last 30d used"
     silent = slo_findings(verdict(0, 0))[0]
     assert (silent.active, str(silent.reason)) == (None, "no requests to judge")
-
-
-@pytest.mark.parametrize(
-    ("value", "is_firing", "active"),
-    [(0.79, False, False), (0.80, False, True), (0.79, True, True), (0.75, True, True), (0.74, True, False)],
-)
-def test_device_memory_fires_above_one_limit_and_clears_below_another(
-    value: float, is_firing: bool, active: bool
-) -> None:
-    found = vram_finding({"card": value, "other": 0.1}, LIMITS, is_firing=is_firing)
-    assert (found.active, found.value, found.for_s, found.keep_s) == (active, value, 120.0, 300.0)
-    assert "card" in str(found.reason)
-
-
-def test_without_a_sample_device_memory_is_not_known() -> None:
-    found = vram_finding({}, LIMITS, is_firing=True)
-    assert (found.active, found.value) == (None, None)
-
-
-def test_device_memory_between_the_limits_neither_fires_nor_flaps() -> None:
-    states: dict[str, AlertState] = {}
-    actions = []
-    for second in range(0, 2000, 10):
-        value = 0.9 if 100 <= second < 500 else 0.78 if second < 1000 else 0.5
-        found = vram_finding({"card": value}, LIMITS, is_firing=is_firing(states, "vram"))
-        states, transitions = advance(states, [found], NOW + second)
-        actions += [(second, transition.action) for transition in transitions]
-    assert actions == [(100, "pending"), (220, "firing"), (1300, "resolved")]
 
 
 def down(active: bool) -> Finding:

@@ -53,6 +53,17 @@ def test_a_file_can_be_named_and_must_then_be_there(an_empty_folder: Path, monke
             "LLMOPS_SERVE__PROT in the environment is no dial: did you mean LLMOPS_SERVE__PORT?",
         ),
         (
+            "LLMOPS_GAUGES__TEMPERATURE_CLEAR_C",
+            "90",
+            "gauges.temperature_clear_c in LLMOPS_GAUGES__TEMPERATURE_CLEAR_C is '90': make it at most "
+            "gauges.temperature_fire_c (87.0).",
+        ),
+        (
+            "LLMOPS_GAUGES__DISK_CLEAR",
+            "0.01",
+            "gauges.disk_clear in LLMOPS_GAUGES__DISK_CLEAR is '0.01': make it at least gauges.disk_fire (0.05).",
+        ),
+        (
             "LLMOPS_EVENTS__JOURNAL_MAX_BYTES",
             "100",
             "events.journal_max_bytes in LLMOPS_EVENTS__JOURNAL_MAX_BYTES is '100': make it at least "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from llmops.alerts import Pace
-from llmops.alerts.evaluate import MemoryLimits
 from llmops.alerts.quiet import Orders
 from llmops.client import ServeUnreachable
 from llmops.events import Bus, Document, Origin
@@ -15,10 +15,13 @@ from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.notifiers import Delivered, Delivery, Notice, Notification, notification_of
 from llmops.slo import Guard, default_objectives
 from llmops.store import JournalFollower, Retention, Store
+from llmops.watching.cards import Cards, VramSource
+from llmops.watching.gauges import Gauges
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
+from llmops.watching.surroundings import Surroundings
 from llmops.watching.telling import Teller
 from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
@@ -61,6 +64,9 @@ class Bench:
         folder.mkdir(exist_ok=True)
         self.now = NOW
         self.keep_bytes, self.max_bytes = 8 << 30, 32 << 30
+        self.room = (500 << 30, 1000 << 30)
+        self.vram_source: VramSource = "nvml_used"
+        self.skew_s = 0.0
         self.answer: ServeSnapshot | Exception = snapshot()
         self.ear = Ear()
         self.store = store
@@ -81,7 +87,7 @@ class Bench:
             judge=Judge(store, objectives, Guard()),
             record=RecordKeeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
             teller=self.teller(store),
-            limits=MemoryLimits(),
+            gauges=self.gauges(store),
             serve_down_for_s=5.0,
             keeper=keeper,
             clock=lambda: self.now,
@@ -95,6 +101,11 @@ class Bench:
     def teller(self, store: Store) -> Teller:
         return Teller(store, self.bus, self.channels, words=notification_of, orders=lambda: self.orders, pace=self.pace)
 
+    def gauges(self, store: Store) -> Gauges:
+        state = self.folder.parent
+        around = Surroundings(store, state, state / "ship", room=lambda _: self.room)
+        return Gauges(Cards(store, source=self.vram_source).rules, around.rules)
+
     def channels(self, report: Callable[[Delivered], None]) -> Delivery:
         self.delivery = Delivery([self.ear], report)
         return self.delivery
@@ -106,7 +117,7 @@ class Bench:
     def probe(self) -> ServeSnapshot:
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return dataclasses.replace(self.answer, at=self.now + self.skew_s)
 
     def serve_is_gone(self) -> None:
         self.answer = ServeUnreachable("http://127.0.0.1:1", "nothing listens there")
@@ -146,8 +157,6 @@ class Bench:
 
 def with_memory(used: float) -> ServeSnapshot:
     """A serve whose card is filled to this share."""
-    import dataclasses
-
     card = DeviceSnapshot(
         id="GPU-0", name="card", type="gpu", memory_used_bytes=int(used * 1000), memory_limit_bytes=1000
     )

@@ -13,7 +13,7 @@ import pytest
 
 from llmops.client import RequestRefused
 from llmops.store import MemoryStore, Store, open_store
-from llmops.watching.looking import memory_shares
+from llmops.watching.cards import memory_shares
 from tests.alerts.test_serving import snapshot
 from tests.store.events import request
 from tests.watch.looks import NOW, Bench, with_memory
