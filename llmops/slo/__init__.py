@@ -2,6 +2,7 @@
 
 from llmops.slo.burn import BURN_ROWS, Burn, BurnRow, Guard, burn_rate, burns, window_name
 from llmops.slo.errors import BadObjectives
+from llmops.slo.exhaustion import exhausted_in_s
 from llmops.slo.objectives import Budget, Measure, Objective, Tally, budget, default_objectives
 from llmops.slo.openslo import objectives_of_openslo, to_openslo
 from llmops.slo.toml import objectives_of_toml, to_toml
@@ -23,6 +24,7 @@ __all__ = [
     "burn_rate",
     "burns",
     "default_objectives",
+    "exhausted_in_s",
     "judge",
     "objectives_of_openslo",
     "objectives_of_toml",

@@ -17,7 +17,7 @@ from llmops.alerts.rules import Severity
 from llmops.elastic.dashboards import boards
 from llmops.elastic.streams import STREAMS
 from llmops.overview.objectives import objectives_of
-from llmops.settings.watching import ObjectiveSettings
+from llmops.settings import ObjectiveSettings
 from tests.elk.asking import Asked
 from tests.elk.lens import questions
 from tests.elk.proxy import ROOT

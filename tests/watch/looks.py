@@ -13,6 +13,8 @@ from llmops.client import ServeUnreachable
 from llmops.events import Bus, Document, Origin
 from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.notifiers import Delivered, Delivery, Notice, Notification, notification_of
+from llmops.overview.objectives import objectives_of
+from llmops.settings import ObjectiveSettings
 from llmops.slo import Guard
 from llmops.store import JournalFollower, Retention, Store
 from llmops.watching.judging import Judge
