@@ -26,6 +26,9 @@ from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
 
 NOW = 1_700_000_000.0
+AVAILABILITY, LATENCY, FIRST_TOKEN = objectives_of(ObjectiveSettings())
+OBJECTIVES = (AVAILABILITY, LATENCY)
+"""Requests of most tests have no first token, and one that failed without is bad for that objective too."""
 ORIGIN = Origin(service_name="watch", service_version="0", instance_id="w", host_name="h", host_id="h", process_id=1)
 
 
@@ -72,13 +75,12 @@ class Bench:
         self.watch = self.build(store)
 
     def build(self, store: Store, keeper: Keeper | None = None) -> Watch:
-        objectives = objectives_of(ObjectiveSettings())
         return Watch(
             store=store,
             follower=JournalFollower(self.folder, store),
             bus=self.bus,
             probe=self.probe,
-            judge=Judge(store, objectives, Guard()),
+            judge=Judge(store, OBJECTIVES, Guard()),
             record=RecordKeeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
             teller=self.teller(store),
             limits=MemoryLimits(),
