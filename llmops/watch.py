@@ -14,11 +14,14 @@ from llmops.alerts.surroundings import SHIP_SILENT_S, DiskLimits, Room
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
 from llmops.notifiers import BadChannel, Delivery, Notifier, notification_of
+from llmops.overview.counting import counted_s
+from llmops.overview.objectives import guard_of, objectives_of
 from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
-from llmops.slo import Guard, default_objectives
+from llmops.slo import BadObjectives, Objective
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
+from llmops.untrusted import safe_line
 from llmops.watching.benchmarks import schedule_benchmarks
 from llmops.watching.cards import Cards
 from llmops.watching.channels import notifiers
@@ -41,10 +44,13 @@ def run(settings: Settings) -> int:
     """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
     try:
         channels = notifiers(settings)
+        objectives = objectives_of(settings.objectives)
         lock = WatchLock(settings.state.directory / "watch.lock")
-        store = open_store(settings.state.store, slow_s=settings.objectives.latency_threshold_s)
-    except (BadChannel, AlreadyWatched, StoreUnreadable, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        store = open_store(
+            settings.state.store, slow_s=counted_s(objectives, "duration"), late_s=counted_s(objectives, "ttft")
+        )
+    except (BadChannel, BadObjectives, AlreadyWatched, StoreUnreadable, OSError) as error:
+        sys.stderr.write(f"{safe_line(str(error))}\n")
         return 2
     bus = open_record(settings, "watch")
     stop = threading.Event()
@@ -53,7 +59,7 @@ def run(settings: Settings) -> int:
             signal.signal(number, lambda *_: stop.set())
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
-    watch = build(settings, url, store, bus, channels)
+    watch = build(settings, url, store, bus, objectives, channels)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
@@ -72,24 +78,19 @@ def build(
     url: str,
     store: Store,
     bus: Bus,
+    objectives: Sequence[Objective],
     channels: Sequence[Notifier],
     *,
     clock: Callable[[], float] = time.time,
 ) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
-    objectives = default_objectives(
-        window_s=dials.window_s,
-        latency_threshold_s=dials.latency_threshold_s,
-        latency_target=dials.latency_target,
-        availability_target=dials.availability_target,
-    )
     return Watch(
         store=store,
         follower=JournalFollower(settings.state.journal, store),
         bus=bus,
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
-        judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
+        judge=Judge(store, objectives, guard_of(dials)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
         teller=_teller(settings, store, bus, channels),
         gauges=_gauges(settings, store),

@@ -46,6 +46,8 @@ class SloNumbers:
     burn_short: float | None
     window_long: str
     window_short: str
+    exhausted_in_s: float | None = None
+    """Until the budget is spent, at the pace of the long window; 0: it is. None: it lasts, or nothing is known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

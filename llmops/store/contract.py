@@ -19,6 +19,8 @@ Measure: TypeAlias = Literal["duration", "ttft", "tpot", "queue"]
 """Whole request, time to first token, time per output token, wait in the queue; in seconds."""
 How: TypeAlias = Literal["exact", "sketch"]
 """`exact`: the nearest rank of every value. `sketch`: from histograms, at most 1 % from the nearest rank."""
+Late: TypeAlias = Literal["duration", "ttft"]
+"""What a request can be late with: its end, or its first token."""
 Dimension: TypeAlias = Literal["user", "model", "version"]
 Kept: TypeAlias = Literal["requests", "samples", "alerts", "minutes", "hours"]
 """What has an age of its own: rows of requests; of samples; of alerts and benchmarks; rollups of minutes; of hours."""
@@ -57,13 +59,22 @@ class RequestRow:
 class Counts:
     """Eligible requests of a span: how many, how many failed, how many took longer than the threshold.
 
-    `is_exact` is false when a part of `slow` had to be read from histograms: requests within 1 % of the threshold may
-    count on either side of it.
+    `is_exact` is false when a part of `slow` had to be read from histograms, because rows are gone or many, and nobody
+    counted with this threshold: requests within 1 % of it may count on either side.
     """
 
     total: int
     failed: int
     slow: int
+    is_exact: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How many of a span can be judged, and how many of them are bad; `is_exact` as in `Counts`."""
+
+    total: int
+    bad: int
     is_exact: bool = True
 
 
@@ -115,6 +126,12 @@ class Questions(Protocol):
     def counts(self, since: float, until: float, *, slow_s: float) -> Counts:
         """Eligible requests that ended in the span."""
 
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        """Eligible requests that had a first token or failed before it. Bad: it came later than `late_s`, or never."""
+
+    def probes(self, since: float, until: float) -> Judged:
+        """Synthetic requests of the canary (benchmarks of the suite `canary`). Good: completed, and nothing failed."""
+
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         """Requests by what became of them: `success`, `unknown`, or the error's slug. `synthetic` adds those too."""
 
@@ -138,10 +155,18 @@ class Questions(Protocol):
         missing."""
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
         """Request ids of eligible requests of the span, an alert's exemplars: the newest failures, then the slowest
-        over the threshold. With `failures_first` off, the slowest only, whatever became of them."""
+        over the threshold. With `failures_first` off, the slowest only, whatever became of them. `by` ttft: those with
+        the latest first tokens."""
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
         """Requests that are not synthetic, and their tokens, in steps, empty ones included, oldest first."""

@@ -20,7 +20,9 @@ from llmops.store.contract import (
     Counts,
     Dimension,
     How,
+    Judged,
     Kept,
+    Late,
     Measure,
     Percentiles,
     RequestRow,
@@ -63,6 +65,16 @@ class MemoryStore:
             slow=sum((row.duration_s or 0.0) > slow_s for row in eligible),
         )
 
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        awaited = [
+            row for row in self._of(REQUEST, since, until) if row.eligible and (row.failed or row.ttft_s is not None)
+        ]
+        return Judged(total=len(awaited), bad=sum(row.ttft_s is None or row.ttft_s > late_s for row in awaited))
+
+    def probes(self, since: float, until: float) -> Judged:
+        probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]
+        return Judged(total=len(probes), bad=sum(row.failed for row in probes))
+
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         return dict(
             collections.Counter(
@@ -99,12 +111,22 @@ class MemoryStore:
         return [found for found in map(shown, rows) if found.started_at < until]
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
+        def lateness(row: Columns) -> float:
+            return getattr(row, MEASURES[by]) or 0.0
+
         newest = [row for row in self._newest(REQUEST) if row.eligible and since <= row.at < until]
         failed = [row for row in newest if row.failed and failures_first]
-        slow = [row for row in newest if (row.duration_s or 0.0) > slow_s and not (row.failed and failures_first)]
-        slow.sort(key=lambda row: -(row.duration_s or 0.0))
+        slow = [row for row in newest if lateness(row) > slow_s and not (row.failed and failures_first)]
+        slow.sort(key=lambda row: -lateness(row))
         return [str(row.request_id) for row in (*failed, *slow)][: max(0, limit)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:

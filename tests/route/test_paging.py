@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from llmops.overview.objectives import objectives_of
 from llmops.recording import open_record
 from llmops.settings import AlertSettings, Settings, StateSettings, WatchSettings
 from llmops.store import open_store
@@ -85,8 +86,11 @@ def watching(box: Box, url: str, mail_port: int, offset_s: list[float]) -> Itera
         watch=WatchSettings(webhook_url=url, serve_url=box.url),
         alerts=AlertSettings(language="en", email_port=mail_port, **MAIL),  # type: ignore[arg-type]
     )
+    objectives = objectives_of(settings.objectives)
     store, bus = open_store(settings.state.store, slow_s=3.0), open_record(settings, "watch")
-    watch = build(settings, box.url, store, bus, notifiers(settings), clock=lambda: time.time() + offset_s[0])
+    watch = build(
+        settings, box.url, store, bus, objectives, notifiers(settings), clock=lambda: time.time() + offset_s[0]
+    )
     yield watch
     watch.close()
     bus.close()
