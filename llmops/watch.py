@@ -19,6 +19,7 @@ from llmops.settings import Settings, StoreSettings
 from llmops.slo import Guard, default_objectives
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.watching.benchmarks import schedule_benchmarks
+from llmops.watching.canaries import schedule_canary
 from llmops.watching.channels import notifiers
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
@@ -51,10 +52,14 @@ def run(settings: Settings) -> int:
     _log.info("watching %s, record in %s", url, settings.state.directory)
     watch = build(settings, url, store, bus, channels)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
+    canary = schedule_canary(settings.canary, url, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
+    if settings.canary.enabled:
+        canary.start()
     watch.run(stop, settings.watch.interval_s)
     benchmarks.stop()
+    canary.stop()
     watch.close()
     bus.close()
     watch.catch_up()

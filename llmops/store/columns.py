@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from llmops.events import Document, RequestEvent, SampleEvent
+from llmops.events import BenchmarkEvent, Document, RequestEvent, SampleEvent
 from llmops.events.names import name_of, seconds_of
 from llmops.store.contract import Kept, Measure, RequestRow
 
@@ -47,6 +47,10 @@ ROW_COLUMNS = (
     "tpot_s, queue_s, input_tokens, output_tokens, eligible, synthetic, version"
 )
 """What `request_row` takes, in its order."""
+
+BENCHMARKS = f"dataset = '{BenchmarkEvent.dataset}' AND json_valid(body)"
+"""Which rows are benchmarks, in the words of the index over their suites."""
+SUITE = f"""json_extract(body, '$."{name_of(BenchmarkEvent, "suite")}"')"""
 
 MEASURES: Mapping[Measure, str] = {"duration": "duration_s", "ttft": "ttft_s", "tpot": "tpot_s", "queue": "queue_s"}
 """The column of each measure."""

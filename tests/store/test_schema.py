@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from llmops.store import Checkpoint, MemoryStore, StoreUnreadable, open_store
-from llmops.store.columns import Columns, columns_of
-from llmops.store.rollups import can_sum
-from llmops.store.schema import STEPS, VERSION, upgrade
+from llmops.store.columns import REQUEST, Columns, columns_of
+from llmops.store.rollups import Rollups, can_sum
+from llmops.store.schema import SLOW_S, STEPS, VERSION, upgrade
 from tests.store.events import alert, benchmark, request, sample
 
 HOUR = 472_222 * 3600.0
+_LAYOUT_WITH_SUMS = 3
 DOCUMENTS = [
     *(
         request(
@@ -41,6 +42,10 @@ def written_by(version: int, path: Path) -> None:
             values = [getattr(columns, name) for name in names]
             marks = ", ".join("?" * len(names))
             connection.execute(f"INSERT INTO event ({', '.join(names)}) VALUES ({marks})", values)
+        if version >= _LAYOUT_WITH_SUMS:
+            sums = Rollups(SLOW_S)
+            sums.take(columns for columns in map(columns_of, DOCUMENTS) if columns and columns.dataset == REQUEST)
+            sums.write(connection)
         connection.execute("INSERT INTO journal VALUES ('f', 7)")
         connection.execute("INSERT INTO state VALUES ('alerts', '[1]')")
 
@@ -56,6 +61,7 @@ def answers(store: Any) -> list[Any]:
         store.percentiles("duration", since, until),
         store.requests(limit=300),
         store.totals(),
+        store.benchmarks(),
     ]
 
 
