@@ -23,6 +23,7 @@ from llmops.slo import BadObjectives, Objective
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.untrusted import safe_line
 from llmops.watching.benchmarks import schedule_benchmarks
+from llmops.watching.canaries import schedule_canary
 from llmops.watching.cards import Cards
 from llmops.watching.channels import notifiers
 from llmops.watching.gauges import Gauges
@@ -61,10 +62,14 @@ def run(settings: Settings) -> int:
     _log.info("watching %s, record in %s", url, settings.state.directory)
     watch = build(settings, url, store, bus, objectives, channels)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
+    canary = schedule_canary(settings.canary, url, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
+    if settings.canary.enabled:
+        canary.start()
     watch.run(stop, settings.watch.interval_s)
     benchmarks.stop()
+    canary.stop()
     watch.close()
     bus.close()
     watch.catch_up()

@@ -36,7 +36,8 @@ from llmops.elastic.queries import (
     span,
 )
 from llmops.elastic.streams import ALERTS, BENCHMARKS, EVENT_STREAMS, REQUESTS, SAMPLES, Stream
-from llmops.events import Document
+from llmops.events import BenchmarkEvent, Document
+from llmops.events.names import name_of
 from llmops.store import Bucket, Counts, Dimension, How, Judged, Late, Measure, Percentiles, RequestRow, Usage
 from llmops.store.answers import LONGEST_S, percentiles
 from llmops.store.columns import MEASURES, columns_of, shown
@@ -162,8 +163,9 @@ class ElasticRecord:
     def alerts(self, *, limit: int = 100) -> list[Document]:
         return self._documents(ALERTS, query_of(None), _NEWEST, limit)
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        return self._documents(BENCHMARKS, query_of(None), _NEWEST, limit)
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        which = query_of(None) if suite is None else equals(name_of(BenchmarkEvent, "suite"), suite)
+        return self._documents(BENCHMARKS, which, _NEWEST, limit)
 
     def totals(self) -> dict[str, int]:
         counts = {stream.dataset: self._count(stream, query_of(None), {})[0] for stream in EVENT_STREAMS}

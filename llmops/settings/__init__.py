@@ -8,13 +8,14 @@ from llmops.settings.keeping import StoreSettings
 from llmops.settings.loading import BadConfiguration, Loaded, load
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
-from llmops.settings.watching import BenchSettings, ObjectiveSettings, TuiSettings, WatchSettings
+from llmops.settings.watching import BenchSettings, CanarySettings, ObjectiveSettings, TuiSettings, WatchSettings
 
 __all__ = [
     "AdmissionSettings",
     "AlertSettings",
     "BadConfiguration",
     "BenchSettings",
+    "CanarySettings",
     "ElasticSettings",
     "EngineSettings",
     "EventSettings",

@@ -14,7 +14,7 @@ from llmops.settings.keeping import StoreSettings
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.section import Section
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
-from llmops.settings.watching import BenchSettings, ObjectiveSettings, TuiSettings, WatchSettings
+from llmops.settings.watching import BenchSettings, CanarySettings, ObjectiveSettings, TuiSettings, WatchSettings
 
 
 class Settings(Section):
@@ -29,6 +29,7 @@ class Settings(Section):
     gpu: GpuSettings = GpuSettings()
     watch: WatchSettings = WatchSettings()
     bench: BenchSettings = BenchSettings()
+    canary: CanarySettings = CanarySettings()
     objectives: ObjectiveSettings = ObjectiveSettings()
     gauges: GaugeSettings = GaugeSettings()
     alerts: AlertSettings = AlertSettings()

@@ -1,4 +1,4 @@
-"""Dials of what judges and shows: watch, the self-benchmark, the objectives, the terminal."""
+"""Dials of what judges and shows: watch, the self-benchmark, the canary, the objectives, the terminal."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ class BenchSettings(Section):
     requests: int = Field(8, gt=0, description="requests of one run")
     concurrency: int = Field(2, gt=0, description="of them at once")
     max_tokens: int = Field(32, gt=0, description="answer length of each")
+
+
+class CanarySettings(Section):
+    """A tiny question that watch asks serve now and then, as any client would; users' figures leave it out."""
+
+    enabled: bool = Field(True, description="false asks none")
+    interval_s: PositiveSeconds = Field(60.0, description="between two; none is asked while users are there")
+    max_tokens: int = Field(4, gt=0, description="answer length")
+    timeout_s: PositiveSeconds = Field(30.0, description="an answer that takes longer is none")
 
 
 class ObjectiveSettings(Section):

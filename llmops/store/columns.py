@@ -51,6 +51,10 @@ ROW_COLUMNS = (
 )
 """What `request_row` takes, in its order."""
 
+BENCHMARKS = f"dataset = '{BenchmarkEvent.dataset}' AND json_valid(body)"
+"""Which rows are benchmarks, in the words of the index over their suites."""
+SUITE = f"""json_extract(body, '$."{name_of(BenchmarkEvent, "suite")}"')"""
+
 MEASURES: Mapping[Measure, str] = {"duration": "duration_s", "ttft": "ttft_s", "tpot": "tpot_s", "queue": "queue_s"}
 """The column of each measure."""
 _KEPT: Mapping[str, Kept] = {REQUEST: "requests", SampleEvent.dataset: "samples"}

@@ -180,8 +180,8 @@ class Questions(Protocol):
     def alerts(self, *, limit: int = 100) -> list[Document]:
         """Alert transitions, newest first."""
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        """Benchmark runs, newest first."""
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        """Runs of this suite of benchmarks, newest first: `self`, `canary`, or None for all."""
 
     def totals(self) -> dict[str, int]:
         """How many documents of each `event.dataset` are held."""

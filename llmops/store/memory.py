@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
+from llmops.events.names import name_of
 from llmops.store.answers import LONGEST_S, filled, hour_of, most_used, percentiles, steps
 from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, shown
 from llmops.store.conditions import Condition, holds
@@ -170,8 +171,10 @@ class MemoryStore:
     def alerts(self, *, limit: int = 100) -> list[Document]:
         return [json.loads(row.body) for row in self._newest(AlertEvent.dataset)[: max(0, limit)]]
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        return [json.loads(row.body) for row in self._newest(BenchmarkEvent.dataset)[: max(0, limit)]]
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        runs: list[Document] = [json.loads(row.body) for row in self._newest(BenchmarkEvent.dataset)]
+        wanted = [run for run in runs if suite is None or run.get(name_of(BenchmarkEvent, "suite")) == suite]
+        return wanted[: max(0, limit)]
 
     def totals(self) -> dict[str, int]:
         with self._lock:

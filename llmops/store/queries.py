@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmops.store.columns import ROW_COLUMNS
+from llmops.store.columns import BENCHMARKS, ROW_COLUMNS, SUITE
 
 _REQUESTS = "FROM event WHERE dataset = 'llmops.request'"
 _SPAN = "at >= :since AND at < :until"
@@ -108,6 +108,9 @@ WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic = 0 GROUP BY step""" 
 
 OF_SPAN = f"SELECT body FROM event WHERE dataset = :dataset AND {_SPAN} ORDER BY at, seq"  # noqa: S608
 LATEST_OF = "SELECT body FROM event WHERE dataset = :dataset ORDER BY at DESC, seq DESC LIMIT :limit"
+LATEST_OF_SUITE = f"""
+SELECT body FROM event INDEXED BY benchmark_suite WHERE {BENCHMARKS} AND {SUITE} = :suite
+ORDER BY at DESC, seq DESC LIMIT :limit"""  # noqa: S608
 TOTALS = "SELECT dataset, count(*) FROM event INDEXED BY event_time GROUP BY dataset"
 
 SAVE_CHECKPOINT = """

@@ -156,8 +156,11 @@ class SqliteStore:
     def alerts(self, *, limit: int = 100) -> list[Document]:
         return self._documents(queries.LATEST_OF, {"dataset": AlertEvent.dataset, "limit": max(0, limit)})
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        return self._documents(queries.LATEST_OF, {"dataset": BenchmarkEvent.dataset, "limit": max(0, limit)})
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        values = {"dataset": BenchmarkEvent.dataset, "suite": suite, "limit": max(0, limit)}
+        if suite is not None and not _is_writable(suite):
+            return []
+        return self._documents(queries.LATEST_OF if suite is None else queries.LATEST_OF_SUITE, values)
 
     def totals(self) -> dict[str, int]:
         return dict(self._ask(queries.TOTALS, {}))

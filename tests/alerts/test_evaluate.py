@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from llmops.alerts import Finding, advance
 from llmops.alerts.evaluate import held_objectives, inhibit, is_firing, slo_findings, slo_rule_id
 from llmops.alerts.serving import Serving, serve_finding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.message
 import email.policy
@@ -56,15 +57,17 @@ def _knows(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: st
 class _OnAFreePort(Controller):
     def _trigger_server(self) -> None:
         """It connects to itself once, and must know where by then."""
-        assert self.server is not None
+        assert isinstance(self.server, asyncio.Server)
         self.port = self.server.sockets[0].getsockname()[1]
-        super()._trigger_server()
+        super()._trigger_server()  # type: ignore[no-untyped-call]  # its author gave it no types
 
 
 @contextmanager
-def mail_server(*, tls: Path | None = None, login: bool = False, **answers: str) -> Iterator[MailServer]:
+def mail_server(
+    answers: dict[str, str] | None = None, *, tls: Path | None = None, login: bool = False
+) -> Iterator[MailServer]:
     """tls: file of a key and its certificate, for STARTTLS; it then takes no mail in clear. login: nor one without."""
-    server = MailServer(answers)
+    server = MailServer(answers or {})
     context = None
     if tls is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

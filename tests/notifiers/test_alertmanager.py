@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from llmops.alerts import say
@@ -15,11 +17,11 @@ def channel(server: Receiver, repeat_s: float = 3600.0) -> Alertmanager:
     return Alertmanager(f"http://{server.place}/am/", instance="box:8000", repeat_s=repeat_s, group_interval_s=300.0)
 
 
-def posted(told: Notification, repeat_s: float = 3600.0) -> list[dict[str, dict[str, str]]]:
+def posted(told: Notification, repeat_s: float = 3600.0) -> list[dict[str, Any]]:
     with receiver(200) as server:
         channel(server, repeat_s).deliver(told)
     assert server.paths == ["/am/api/v2/alerts"]
-    bodies: list[dict[str, dict[str, str]]] = server.bodies[0]
+    bodies: list[dict[str, Any]] = server.bodies[0]
     return bodies
 
 

@@ -77,7 +77,7 @@ def test_a_line_that_is_a_dot_ends_no_mail() -> None:
 
 @pytest.mark.parametrize(("answer", "is_final"), [("451 later", False), ("554 pass word: never", True)])
 def test_the_code_of_an_answer_says_whether_another_try_is_worth_it(answer: str, is_final: bool) -> None:
-    with mail_server(DATA=answer) as server:
+    with mail_server({"DATA": answer}) as server:
         failed = refused(server.port)
     assert (str(failed), failed.is_final) == (f"the mail server answered {answer[:3]}", is_final)
 
@@ -86,12 +86,12 @@ def test_the_code_of_an_answer_says_whether_another_try_is_worth_it(answer: str,
 def test_where_no_recipient_is_taken_one_that_may_be_later_is_worth_another_try(
     answers: tuple[str, str], is_final: bool
 ) -> None:
-    with mail_server(**dict(zip((OPS, BOSS), answers, strict=True))) as server:
+    with mail_server(dict(zip((OPS, BOSS), answers, strict=True))) as server:
         assert refused(server.port).is_final is is_final
 
 
 def test_where_one_recipient_is_refused_the_others_are_not_told_twice(caplog: pytest.LogCaptureFixture) -> None:
-    with mail_server(**{OPS: "550 no"}) as server:
+    with mail_server({OPS: "550 no"}) as server:
         channel(server.port).deliver(notification())
     assert server.recipients == [[BOSS]]
     assert "refused 1 of 2 recipients" in caplog.text

@@ -35,6 +35,7 @@ class Box:
         self.url = f"http://127.0.0.1:{self.port}"
         given = {name.replace("__", "."): value for name, value in dials.items()}
         defaults = {"engine.kind": "echo", "state.directory": directory, "serve.port": self.port}
+        defaults["canary.enabled"] = False  # it would come between what tests count
         self.environment = {
             **os.environ,
             **{

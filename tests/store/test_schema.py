@@ -82,6 +82,7 @@ def answers(store: Any) -> list[Any]:
         store.percentiles("duration", since, until),
         store.requests(limit=300),
         store.totals(),
+        store.benchmarks(),
     ]
 
 

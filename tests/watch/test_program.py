@@ -34,7 +34,8 @@ def processes() -> Iterator[list[subprocess.Popen[str]]]:
 
 def start(folder: Path, **dials: str) -> subprocess.Popen[str]:
     environment = os.environ | {"LLMOPS_STATE__DIRECTORY": str(folder), "LLMOPS_WATCH__INTERVAL_S": "0.1"}
-    environment |= {"LLMOPS_WATCH__SERVE_URL": "http://127.0.0.1:9", "LLMOPS_BENCH__ENABLED": "false"} | dials
+    environment |= {"LLMOPS_WATCH__SERVE_URL": "http://127.0.0.1:9", "LLMOPS_BENCH__ENABLED": "false"}
+    environment |= {"LLMOPS_CANARY__ENABLED": "false"} | dials
     return subprocess.Popen([sys.executable, "-c", START], env=environment, stderr=subprocess.PIPE, text=True)
 
 
