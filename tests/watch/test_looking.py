@@ -159,6 +159,7 @@ def test_where_no_first_token_came_late_those_that_failed_before_one_are_shown(b
     bench.watch._judge = Judge(bench.store, [FIRST_TOKEN], Guard())
     bench.write([request(NOW, outcome="failure", request_id=f"failed{n}") for n in range(60)])
     bench.looks(2)
+    assert len(bench.told()) == 1
     assert bench.notices[0].exemplars == ("failed59", "failed58", "failed57")
 
 
