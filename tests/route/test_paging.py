@@ -84,7 +84,7 @@ def watching(box: Box, url: str, mail_port: int, offset_s: list[float]) -> Itera
     settings = Settings(
         state=StateSettings(directory=box.directory),
         watch=WatchSettings(webhook_url=url, serve_url=box.url),
-        alerts=AlertSettings(language="en", email_port=mail_port, **MAIL),  # type: ignore[arg-type]
+        alerts=AlertSettings(language="en", email_port=mail_port, **MAIL),
     )
     objectives = objectives_of(settings.objectives)
     store, bus = open_store(settings.state.store, slow_s=3.0), open_record(settings, "watch")
