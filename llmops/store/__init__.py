@@ -1,10 +1,13 @@
 """Questions about what happened: documents of the journal, indexed. One contract, on disk and in memory."""
 
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
     Kept,
     Measure,
@@ -23,10 +26,13 @@ from llmops.store.segments import journal_bytes
 from llmops.store.sqlite import SqliteStore, open_store
 
 __all__ = [
+    "Blame",
+    "Blamed",
     "Bucket",
     "Checkpoint",
     "Counts",
     "Dimension",
+    "Ended",
     "How",
     "JournalFollower",
     "Kept",

@@ -11,14 +11,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store.answers import LONGEST_S, filled, hour_of, most_used, percentiles, steps
+from llmops.store.answers import LONGEST_S, filled, hour_of, most_blamed, most_used, percentiles, steps
+from llmops.store.blaming import key_of
 from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, shown
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
     Kept,
     Measure,
@@ -141,6 +145,27 @@ class MemoryStore:
         }
         return most_used(sums.items(), limit)
 
+    def oldest(self) -> float | None:
+        return min((row.at for row in self._of(REQUEST, -math.inf, math.inf)), default=None)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        rows = sorted(self._eligible(since, until), key=lambda row: row.at)
+        return [Ended(row.at, row.duration_s or 0.0, row.ttft_s, row.failed == 1) for row in rows]
+
+    def blame(
+        self,
+        since: float,
+        until: float,
+        *,
+        by: Blamed,
+        over: Measure | None = None,
+        than_s: float = 0.0,
+        limit: int = 100,
+    ) -> list[Blame]:
+        rows = self._eligible(since, until)
+        bad = [row for row in rows if (row.failed if over is None else _exceeds(row, over, than_s))]
+        return most_blamed(collections.Counter(key_of(row, by) for row in bad), limit)
+
     def samples(self, since: float, until: float) -> list[Document]:
         ordered = sorted(self._of(SampleEvent.dataset, since, until), key=lambda row: row.at)
         return [json.loads(row.body) for row in ordered]
@@ -180,6 +205,9 @@ class MemoryStore:
             rows = list(self._events.values())
         return (row for row in rows if row.dataset == dataset and since <= row.at < until)
 
+    def _eligible(self, since: float, until: float) -> Iterator[Columns]:
+        return (row for row in self._of(REQUEST, since, until) if row.eligible)
+
     def _successful(self, since: float, until: float) -> Iterator[Columns]:
         return (row for row in self._of(REQUEST, since, until) if row.outcome == "success" and not row.synthetic)
 
@@ -188,3 +216,8 @@ class MemoryStore:
         with self._lock:
             latest_first = [row for row in reversed(self._events.values()) if row.dataset == dataset]
         return sorted(latest_first, key=lambda row: -row.at)
+
+
+def _exceeds(row: Columns, measure: Measure, than_s: float) -> bool:
+    value = getattr(row, MEASURES[measure])
+    return value is not None and value > than_s

@@ -14,16 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store import answering, queries, writing
+from llmops.store import answering, blaming, queries, writing
 from llmops.store.answering import Ask
 from llmops.store.answers import LONGEST_S
 from llmops.store.columns import columns_of, request_row
 from llmops.store.conditions import Condition
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
     Kept,
     Measure,
@@ -127,6 +130,27 @@ class SqliteStore:
     def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
         with self._asking() as ask:
             return answering.usage(ask, since, until, by, limit)
+
+    def oldest(self) -> float | None:
+        with self._asking() as ask:
+            return blaming.oldest(ask)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        with self._asking() as ask:
+            return blaming.ended(ask, since, until)
+
+    def blame(
+        self,
+        since: float,
+        until: float,
+        *,
+        by: Blamed,
+        over: Measure | None = None,
+        than_s: float = 0.0,
+        limit: int = 100,
+    ) -> list[Blame]:
+        with self._asking() as ask:
+            return blaming.blame(ask, since, until, by, over, than_s, limit)
 
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(queries.OF_SPAN, {"dataset": SampleEvent.dataset, "since": since, "until": until})
