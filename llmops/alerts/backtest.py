@@ -1,4 +1,4 @@
-"""Would these objectives have alerted? A past is judged step by step, by the rules that watch judges the present with."""
+"""Would these objectives have alerted? A past is judged step by step, by the rules that judge the present."""
 
 from __future__ import annotations
 

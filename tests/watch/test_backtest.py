@@ -28,7 +28,7 @@ OBJECTIVES = default_objectives(
 
 
 def past(days: float, per_hour: float, rng: random.Random) -> list[Document]:
-    """Requests of days with quiet nights, hours of failures, slow hours, single failures, and an afternoon without anybody."""
+    """Requests of days with quiet nights, hours of failures, slow hours, and an afternoon without anybody."""
     documents, at = [], NOW
     while at < NOW + days * DAY_S:
         hour = (at - NOW) % DAY_S / 3600
