@@ -12,10 +12,11 @@ from llmops.alerts.evaluate import MemoryLimits
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
 from llmops.notifiers import Console, Delivery, Notifier, Webhook, notification_of
+from llmops.overview.objectives import objectives_of
 from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
-from llmops.slo import Guard, default_objectives
+from llmops.slo import Guard
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.watching.benchmarks import schedule_benchmarks
 from llmops.watching.judging import Judge
@@ -63,12 +64,7 @@ def run(settings: Settings) -> int:
 def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
-    objectives = default_objectives(
-        window_s=dials.window_s,
-        latency_threshold_s=dials.latency_threshold_s,
-        latency_target=dials.latency_target,
-        availability_target=dials.availability_target,
-    )
+    objectives = [each for each in objectives_of(dials) if each.measure in ("success", "duration")]
     return Watch(
         store=store,
         follower=JournalFollower(settings.state.journal, store),

@@ -57,14 +57,14 @@ def replay(
 
     It begins with no alert active.
     """
-    fingerprints = [_fingerprints(objective) for objective in history.objectives]
+    fingerprints = [(objective, _fingerprints(objective)) for objective in history.objectives]
     states: States = {}
     down = collections.deque(sorted(outages))
     for number in range(max(0, math.ceil((until - since) / step_s))):
         now = since + number * step_s
         findings: list[Finding] = []
-        for objective, tallies, own in zip(history.objectives, history.tallies(now), fingerprints, strict=True):
-            verdict = judge(objective, tallies, guard)
+        for objective, own in fingerprints:
+            verdict = judge(objective, history.tallies(objective, now), guard)
             if _matters(verdict) or not own.isdisjoint(states):
                 findings += slo_findings(verdict)
         if findings or states:

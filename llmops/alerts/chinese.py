@@ -32,6 +32,11 @@ CHINESE: Mapping[str, str] = {
         "最近 {window} 允许 {allowed} 次失败，已用 {used} 次；预算消耗速度在 {window_long} 内为允许值的 {long:.1f} 倍，"
         "在 {window_short} 内为 {short:.1f} 倍（上限 {threshold:g} 倍）"
     ),
+    "slo.ahead": "照此速度，预算将在 {span}后用尽",
+    "slo.spent": "预算已用尽",
+    "span.d": "{count} 天",
+    "span.h": "{count} 小时",
+    "span.min": "{count} 分钟",
     "slo.calm": "最近 {window} 允许 {allowed} 次失败，已用 {used} 次",
     "slo.no_data": "没有可供判断的请求",
     "slo.held": "目前无法判断：{why}",

@@ -14,6 +14,8 @@ from llmops.slo import Burn, Objective, Verdict, window_name
 SLO_KEEP_S = 60.0
 """The short windows end a burn alert; this much more keeps it from flapping at the threshold."""
 VRAM_RULE_ID = "vram"
+_UNITS = ((2 * 86400.0, 86400.0, "span.d"), (2 * 3600.0, 3600.0, "span.h"), (0.0, 60.0, "span.min"))
+"""From when on a unit is used, its seconds, its words: 47 h are told as such, 48 h as 2 d."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str])
 def _slo_reason(verdict: Verdict, burn: Burn, active: bool | None) -> Phrase:
     if verdict.state == "no_data":
         return say("slo.no_data")
-    return say(
+    told = say(
         "slo.burning" if active else "slo.calm",
         used=verdict.budget.used,
         allowed=verdict.budget.allowed,
@@ -83,6 +85,16 @@ def _slo_reason(verdict: Verdict, burn: Burn, active: bool | None) -> Phrase:
         window_short=window_name(burn.row.short_s),
         threshold=burn.row.threshold,
     )
+    exhausted_in_s = verdict.exhausted_at_pace_of_s(burn)
+    return told if not active or exhausted_in_s is None else say("several", parts=(told, _ahead(exhausted_in_s)))
+
+
+def _ahead(exhausted_in_s: float) -> Phrase:
+    """How long the budget lasts, in whole units."""
+    if not exhausted_in_s:
+        return say("slo.spent")
+    unit_s, unit = next((unit_s, unit) for least_s, unit_s, unit in _UNITS if exhausted_in_s >= least_s)
+    return say("slo.ahead", span=say(unit, count=int(exhausted_in_s // unit_s)))
 
 
 def _numbers(verdict: Verdict, burn: Burn) -> SloNumbers:
@@ -98,6 +110,7 @@ def _numbers(verdict: Verdict, burn: Burn) -> SloNumbers:
         burn_short=burn.short,
         window_long=window_name(burn.row.long_s),
         window_short=window_name(burn.row.short_s),
+        exhausted_in_s=verdict.exhausted_at_pace_of_s(burn),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
@@ -35,6 +36,8 @@ class SloNumbers:
     burn_short: float | None
     window_long: str
     window_short: str
+    exhausted_in_s: float | None = None
+    """Until the budget is spent, at the pace of the long window; 0: it is. None: it lasts, or nothing is known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,7 @@ class Finding:
         return cls(**{**value, **texts, **numbers, "exemplars": tuple(value["exemplars"])})
 
 
+@functools.lru_cache(maxsize=1024)
 def fingerprint_of(rule_id: str) -> str:
     """Sixteen hexadecimal digits, the same for ever."""
     return hashlib.sha256(rule_id.encode()).hexdigest()[:16]

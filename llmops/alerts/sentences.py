@@ -32,6 +32,11 @@ ENGLISH: Mapping[str, str] = {
         "{used} of {allowed} failures of the last {window} used; the budget burns {long:.1f} times too fast over "
         "{window_long} and {short:.1f} times over {window_short} (limit {threshold:g})"
     ),
+    "slo.ahead": "at this pace the budget is spent in {span}",
+    "slo.spent": "the budget is spent",
+    "span.d": "{count} d",
+    "span.h": "{count} h",
+    "span.min": "{count} min",
     "slo.calm": "{used} of {allowed} failures of the last {window} used",
     "slo.no_data": "no requests to judge",
     "slo.held": "cannot be judged now: {why}",

@@ -7,18 +7,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmops.elastic import tallies
-from llmops.elastic.queries import FAILED, Query, field
-from llmops.store import Blame, Blamed, Measure
+from llmops.elastic.queries import AWAITED, FAILED, NEVER, Query, every, field, slower, some
+from llmops.store import Blame, Blamed, Over
 from llmops.store.answers import most_blamed
-from llmops.store.columns import MEASURES
 from llmops.store.conditions import FIELDS
 
 _HOUR_MS = 3_600_000
 
 
-def bad(over: Measure | None, than_s: float) -> Query:
-    """It failed, or had more of the measure."""
-    return FAILED if over is None else {"range": {field(MEASURES[over]): {"gt": than_s}}}
+def bad(over: Over | None) -> Query:
+    """Of eligible requests, which are to blame."""
+    if over is None:
+        return FAILED
+    late = slower(over.than_s, over.what)
+    return late if over.what == "duration" else every(AWAITED, some([NEVER, late]))
 
 
 def asked(by: Blamed) -> dict[str, Any]:

@@ -16,9 +16,13 @@ from llmops.elastic.client import plain_words
 from llmops.elastic.delivery import Delivery
 from llmops.elastic.journal import Line, read_line
 from llmops.elastic.queries import (
+    ANSWERED,
+    AWAITED,
     ELIGIBLE,
     FAILED,
+    NEVER,
     NOT_SYNTHETIC,
+    PROBE,
     SUCCESSFUL,
     Query,
     equals,
@@ -33,7 +37,23 @@ from llmops.elastic.queries import (
 )
 from llmops.elastic.streams import ALERTS, BENCHMARKS, EVENT_STREAMS, REQUESTS, SAMPLES, Stream
 from llmops.events import Document
-from llmops.store import Blame, Blamed, Bucket, Counts, Dimension, Ended, How, Measure, Percentiles, RequestRow, Usage
+from llmops.store import (
+    Blame,
+    Blamed,
+    Bucket,
+    Counts,
+    Dimension,
+    Ended,
+    How,
+    Judged,
+    Late,
+    Measure,
+    Over,
+    Percentiles,
+    Probed,
+    RequestRow,
+    Usage,
+)
 from llmops.store.answers import LONGEST_S, percentiles
 from llmops.store.columns import MEASURES, columns_of, shown
 from llmops.store.conditions import FIELDS, Condition
@@ -45,7 +65,6 @@ _ALL = 1 << 40
 _NEWEST: Sequence[Mapping[str, Any]] = ({"@timestamp": "desc"}, {"_seq_no": "desc"}, {"event.id": "desc"})
 """Of two of one moment, the one that was taken later is newer."""
 _OLDEST: Sequence[Mapping[str, Any]] = ({"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"})
-_SLOWEST: Sequence[Mapping[str, Any]] = ({field("duration_s"): "desc"}, *_NEWEST)
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +100,16 @@ class ElasticRecord:
             return Counts(total=0, failed=0, slow=0)
         return Counts(total=total, failed=found["failed"]["doc_count"], slow=found["slow"]["doc_count"])
 
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        asked = {"bad": {"filter": some([NEVER, slower(late_s, "ttft")])}}
+        total, found = self._count(REQUESTS, every(span(since, until), AWAITED), asked)
+        return Judged(total=total, bad=found["bad"]["doc_count"] if total else 0)
+
+    def probes(self, since: float, until: float) -> Judged:
+        asked = {"good": {"filter": ANSWERED}}
+        total, found = self._count(BENCHMARKS, every(span(since, until), PROBE), asked)
+        return Judged(total=total, bad=total - found["good"]["doc_count"] if total else 0)
+
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         which = [span(since, until)] + ([] if synthetic else [NOT_SYNTHETIC])
         return tallies.outcomes_of(self._count(REQUESTS, every(*which), tallies.outcomes_asked())[1])
@@ -115,12 +144,20 @@ class ElasticRecord:
         return [row for row in rows if row.started_at < until]
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
         eligible = every(span(since, until), ELIGIBLE)
         failed = self._rows(every(eligible, FAILED), _NEWEST, limit) if failures_first else []
-        which = every(eligible, slower(slow_s), no(FAILED)) if failures_first else every(eligible, slower(slow_s))
-        slow = self._rows(which, _SLOWEST, limit - len(failed))
+        late = every(eligible, slower(slow_s, by))
+        slowest = ({field(MEASURES[by]): "desc"}, *_NEWEST)
+        slow = self._rows(every(late, no(FAILED)) if failures_first else late, slowest, limit - len(failed))
         return [row.request_id for row in (*failed, *slow)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
@@ -142,17 +179,14 @@ class ElasticRecord:
         rows = self._rows(every(span(since, until), ELIGIBLE), _OLDEST, _ALL)
         return [Ended(row.at, row.duration_s, row.ttft_s, row.outcome == "failure") for row in rows]
 
+    def probed(self, since: float, until: float) -> list[Probed]:
+        documents = self._documents(BENCHMARKS, every(span(since, until), PROBE), _OLDEST, _ALL)
+        return [Probed(row.at, row.failed == 1) for row in map(columns_of, documents) if row is not None]
+
     def blame(
-        self,
-        since: float,
-        until: float,
-        *,
-        by: Blamed,
-        over: Measure | None = None,
-        than_s: float = 0.0,
-        limit: int = 100,
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
     ) -> list[Blame]:
-        which = every(span(since, until), ELIGIBLE, blaming.bad(over, than_s))
+        which = every(span(since, until), ELIGIBLE, blaming.bad(over))
         return blaming.blamed(*self._count(REQUESTS, which, blaming.asked(by)), by, limit)
 
     def samples(self, since: float, until: float) -> list[Document]:

@@ -66,8 +66,8 @@ class Notice:
         event_id (the same for a repeated delivery), fingerprint (of the alert over all its lives), action (firing,
         repeat, resolved), times (how often it was told, this included), severity (page, ticket), rule_id, name, reason,
         at, since (RFC 3339), duration_s, value, threshold, slo (null, or name, target, window, total, bad, allowed,
-        budget_remaining, burn_long, burn_short, window_long, window_short), exemplars (request ids), command, runbook
-        (a path in this project), text (all of it as one line).
+        budget_remaining, burn_long, burn_short, window_long, window_short, exhausted_in_s), exemplars (request ids),
+        command, runbook (a path in this project), text (all of it as one line).
         """
         return {
             "event_id": self.event_id,

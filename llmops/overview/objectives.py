@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 from llmops.overview.contract import SloChip
+from llmops.overview.objectivefile import read_objectives
 from llmops.settings import ObjectiveSettings
 from llmops.slo import Guard, Objective, SloState, Tally, Verdict, default_objectives, judge, windows_needed
 from llmops.store.contract import Counts, Store
@@ -19,15 +21,24 @@ _BURN_ROW = 0
 """The first row of the burn table: the last hour, with five minutes as its short window."""
 
 
-def chips(store: Store, now: float, settings: ObjectiveSettings) -> tuple[SloChip, ...]:
-    """Availability, then latency. A window without traffic has no data, it is never 100 % good."""
-    guard = Guard(min_bad=settings.min_bad, min_total=settings.min_total)
-    objectives = default_objectives(
+def objectives_of(settings: ObjectiveSettings) -> tuple[Objective, ...]:
+    """What is judged: of the file that the dials name, or else of the dials. Raises BadObjectives with one sentence."""
+    if settings.file:
+        return read_objectives(Path(settings.file))
+    return default_objectives(
         window_s=settings.window_s,
         latency_threshold_s=settings.latency_threshold_s,
         latency_target=settings.latency_target,
         availability_target=settings.availability_target,
+        ttft_threshold_s=settings.ttft_threshold_s,
+        ttft_target=settings.ttft_target,
     )
+
+
+def chips(store: Store, now: float, settings: ObjectiveSettings) -> tuple[SloChip, ...]:
+    """Availability, then latency. A window without traffic has no data, it is never 100 % good."""
+    guard = Guard(min_bad=settings.min_bad, min_total=settings.min_total)
+    objectives = [each for each in objectives_of(settings) if each.measure in ("success", "duration")]
 
     def count(window_s: float, slow_s: float) -> Counts:
         return store.counts(now - window_s, now + AHEAD_S, slow_s=slow_s)

@@ -40,10 +40,17 @@ class BenchSettings(Section):
 class ObjectiveSettings(Section):
     """What good means. Ratios count eligible requests over the window."""
 
+    file: Annotated[str, Field(pattern=r"^$|\.(toml|yaml|yml)$")] = Field(
+        "",
+        description="objectives as TOML or OpenSLO v1; empty: availability, latency and ttft of the dials below",
+        examples=["objectives.toml", "objectives.yaml"],
+    )
     window_s: PositiveSeconds = Field(30 * 86400.0, description="rolling window of the error budgets")
     latency_threshold_s: PositiveSeconds = Field(3.0, description="a request slower than this is bad")
     latency_target: Fraction = Field(0.99, description="share of requests that must be faster")
     availability_target: Fraction = Field(0.999, description="share of requests that must succeed")
+    ttft_threshold_s: PositiveSeconds = Field(2.0, description="a first token later than this is bad")
+    ttft_target: Fraction = Field(0.95, description="share of first tokens that must come earlier")
     vram_fire: Fraction = Field(0.80, description="share of device memory above which an alert goes pending")
     vram_clear: Fraction = Field(0.75, description="share below which it clears")
     vram_for_s: float = Field(120.0, ge=0, description="it must stay above this long")

@@ -8,6 +8,7 @@ within 1 d or 3 d. The short window, a twelfth of the long one, makes an alert e
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
@@ -92,6 +93,7 @@ def _both_exceed(long: float | None, short: float | None, threshold: float) -> b
     return None if long is None or short is None else True
 
 
+@functools.lru_cache(maxsize=1024)
 def window_name(window_s: float) -> str:
     """`5m`, `6h`, `30d`: the largest unit that divides it."""
     for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "m")):

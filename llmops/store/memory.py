@@ -12,7 +12,7 @@ from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
 from llmops.store.answers import LONGEST_S, filled, hour_of, most_blamed, most_used, percentiles, steps
-from llmops.store.blaming import key_of
+from llmops.store.blaming import is_bad, key_of
 from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, shown
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
@@ -24,9 +24,13 @@ from llmops.store.contract import (
     Dimension,
     Ended,
     How,
+    Judged,
     Kept,
+    Late,
     Measure,
+    Over,
     Percentiles,
+    Probed,
     RequestRow,
     Usage,
 )
@@ -67,6 +71,16 @@ class MemoryStore:
             slow=sum((row.duration_s or 0.0) > slow_s for row in eligible),
         )
 
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        awaited = [
+            row for row in self._of(REQUEST, since, until) if row.eligible and (row.failed or row.ttft_s is not None)
+        ]
+        return Judged(total=len(awaited), bad=sum(row.ttft_s is None or row.ttft_s > late_s for row in awaited))
+
+    def probes(self, since: float, until: float) -> Judged:
+        probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]
+        return Judged(total=len(probes), bad=sum(row.failed for row in probes))
+
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         return dict(
             collections.Counter(
@@ -103,12 +117,22 @@ class MemoryStore:
         return [found for found in map(shown, rows) if found.started_at < until]
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
+        def lateness(row: Columns) -> float:
+            return getattr(row, MEASURES[by]) or 0.0
+
         newest = [row for row in self._newest(REQUEST) if row.eligible and since <= row.at < until]
         failed = [row for row in newest if row.failed and failures_first]
-        slow = [row for row in newest if (row.duration_s or 0.0) > slow_s and not (row.failed and failures_first)]
-        slow.sort(key=lambda row: -(row.duration_s or 0.0))
+        slow = [row for row in newest if lateness(row) > slow_s and not (row.failed and failures_first)]
+        slow.sort(key=lambda row: -lateness(row))
         return [str(row.request_id) for row in (*failed, *slow)][: max(0, limit)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
@@ -152,18 +176,14 @@ class MemoryStore:
         rows = sorted(self._eligible(since, until), key=lambda row: row.at)
         return [Ended(row.at, row.duration_s or 0.0, row.ttft_s, row.failed == 1) for row in rows]
 
+    def probed(self, since: float, until: float) -> list[Probed]:
+        probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]
+        return [Probed(row.at, row.failed == 1) for row in sorted(probes, key=lambda row: row.at)]
+
     def blame(
-        self,
-        since: float,
-        until: float,
-        *,
-        by: Blamed,
-        over: Measure | None = None,
-        than_s: float = 0.0,
-        limit: int = 100,
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
     ) -> list[Blame]:
-        rows = self._eligible(since, until)
-        bad = [row for row in rows if (row.failed if over is None else _exceeds(row, over, than_s))]
+        bad = (row for row in self._eligible(since, until) if is_bad(row, over))
         return most_blamed(collections.Counter(key_of(row, by) for row in bad), limit)
 
     def samples(self, since: float, until: float) -> list[Document]:
@@ -216,8 +236,3 @@ class MemoryStore:
         with self._lock:
             latest_first = [row for row in reversed(self._events.values()) if row.dataset == dataset]
         return sorted(latest_first, key=lambda row: -row.at)
-
-
-def _exceeds(row: Columns, measure: Measure, than_s: float) -> bool:
-    value = getattr(row, MEASURES[measure])
-    return value is not None and value > than_s

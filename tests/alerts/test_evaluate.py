@@ -37,6 +37,8 @@ def test_a_fast_burn_is_a_page_and_holds_the_ticket() -> None:
     assert str(page.reason).startswith(
         "500 of 10 failures of the last 30d used; the budget burns 50.0 times too fast over 6h"
     )
+    assert str(page.reason).endswith("; the budget is spent")
+    assert page.slo.exhausted_in_s == 0.0
     assert (ticket.active, ticket.exemplars) == (None, ())
     assert "a page for this objective is active" in str(ticket.reason)
 
@@ -44,6 +46,34 @@ def test_a_fast_burn_is_a_page_and_holds_the_ticket() -> None:
 def test_a_slow_burn_is_a_ticket() -> None:
     page, ticket = slo_findings(verdict(1000, 20), ["q1"])
     assert (page.active, page.exemplars, ticket.active) == (False, (), True)
+
+
+@pytest.mark.parametrize(
+    ("month", "said", "in_chinese"),
+    [
+        (10_000_000, "at this pace the budget is spent in 14 h", "照此速度，预算将在 14 小时后用尽"),
+        (105_000, "at this pace the budget is spent in 41 min", "照此速度，预算将在 41 分钟后用尽"),
+    ],
+)
+def test_a_burning_budget_is_told_with_the_time_that_is_left(month: int, said: str, in_chinese: str) -> None:
+    windows = windows_needed(OBJECTIVE)
+    tallies = {window: Tally(1000, 500) for window in windows} | {OBJECTIVE.window_s: Tally(month, 1000)}
+    page = slo_findings(judge(OBJECTIVE, tallies, Guard()))[0]
+    assert (str(page.reason).rpartition("; ")[2], page.reason.text("zh").rpartition("；")[2]) == (said, in_chinese)
+
+
+def test_a_budget_that_lasts_for_days_is_told_in_days() -> None:
+    tallies = {window: Tally(1000, 20) for window in windows_needed(OBJECTIVE)}
+    ticket = slo_findings(judge(OBJECTIVE, tallies | {OBJECTIVE.window_s: Tally(1_000_000, 20)}, Guard()))[1]
+    assert str(ticket.reason).endswith("; at this pace the budget is spent in 14 d")
+    assert ticket.slo is not None
+    assert ticket.slo.exhausted_in_s == pytest.approx(0.998 * 15 * 86400.0)
+
+
+def test_without_requests_in_its_whole_window_nothing_is_said_of_the_time_that_is_left() -> None:
+    tallies = {window: Tally(1000, 500) for window in windows_needed(OBJECTIVE)} | {OBJECTIVE.window_s: Tally(0, 0)}
+    verdict = judge(OBJECTIVE, tallies, Guard())
+    assert (verdict.exhausted_in_s, str(slo_findings(verdict)[0].reason)) == (None, "no requests to judge")
 
 
 def test_calm_and_silence_say_so() -> None:

@@ -161,3 +161,13 @@ def test_every_life_obeys_the_laws(looks: list[tuple[float, bool | None, bool]])
                 assert clear_for >= 20.0 - 1e-3
             phase = None if transition.action in ("resolved", "inactive") else transition.action
         assert [state.phase for state in states.values()] == ([phase] if phase else [])
+
+
+def test_what_was_kept_before_it_told_when_a_budget_is_spent_can_be_read() -> None:
+    kept = Finding(
+        rule_id="slo.a.page", name=as_is("a"), severity="page", active=True, slo=SLO, reason=as_is("r")
+    ).to_json()
+    del kept["slo"]["exhausted_in_s"]
+    back = Finding.from_json(kept)
+    assert back.slo is not None
+    assert back.slo.exhausted_in_s is None

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from llmops.store import Blame, Blamed, Ended, Record
-from tests.store.events import request
+from llmops.store import Blame, Blamed, Ended, Over, Probed, Record
+from tests.store.events import benchmark, probe, request
 
 NOW = 1_700_000_000.0
 """22:13 UTC."""
@@ -29,8 +29,8 @@ def filled(record: Record) -> Record:
     return record
 
 
-def blame(record: Record, by: Blamed, **more: object) -> list[tuple[str | None, int]]:
-    found = record.blame(NOW, NOW + 90_000, by=by, **more)  # type: ignore[arg-type]
+def blame(record: Record, by: Blamed, over: Over | None = None, limit: int = 100) -> list[tuple[str | None, int]]:
+    found = record.blame(NOW, NOW + 90_000, by=by, over=over, limit=limit)
     assert all(isinstance(each, Blame) for each in found)
     return [(each.key, each.bad) for each in found]
 
@@ -44,12 +44,18 @@ def test_failures_of_eligible_requests_are_told_by_whose_they_were(filled: Recor
 
 
 def test_slow_ones_count_whatever_became_of_them(filled: Record) -> None:
-    slow = {"over": "duration", "than_s": 3.0}
-    assert blame(filled, "user", **slow) == [("ann", 2)]
-    assert blame(filled, "error", **slow) == [("oom", 1), (None, 1)]
-    assert blame(filled, "hour", **slow) == [("22", 2)]
-    assert blame(filled, "user", over="ttft", than_s=1.0) == [("ann", 1)]
-    assert blame(filled, "user", over="ttft", than_s=0.4) == [("ann", 1), (None, 1)]
+    slow = Over("duration", 3.0)
+    assert blame(filled, "user", slow) == [("ann", 2)]
+    assert blame(filled, "error", slow) == [("oom", 1), (None, 1)]
+    assert blame(filled, "hour", slow) == [("22", 2)]
+
+
+def test_a_first_token_that_never_came_is_to_blame_as_a_late_one(filled: Record) -> None:
+    for late_s, expected in ((1.0, [("ann", 3), ("bob", 1)]), (0.4, [("ann", 3), ("bob", 1), (None, 1)])):
+        assert blame(filled, "user", Over("ttft", late_s)) == expected
+        judged = filled.first_tokens(NOW, NOW + 90_000, late_s=late_s)
+        assert judged.bad == sum(bad for _, bad in expected)
+    assert blame(filled, "error", Over("ttft", 1.0)) == [("oom", 2), ("_OTHER", 1), (None, 1)]
 
 
 def test_most_come_first_of_equal_ones_in_order_and_no_more_than_asked_for(filled: Record) -> None:
@@ -70,10 +76,17 @@ def test_eligible_requests_come_one_by_one_oldest_first(filled: Record) -> None:
     assert filled.oldest() == NOW - 1
 
 
+def test_probes_come_one_by_one_oldest_first(record: Record) -> None:
+    record.record([probe(NOW + 1), probe(NOW, completed=0), benchmark(NOW, failed=7), probe(NOW + 9)])
+    assert record.probed(NOW, NOW + 9) == [Probed(NOW, True), Probed(NOW + 1, False)]
+
+
 def test_a_record_without_requests_blames_nobody(record: Record) -> None:
     assert record.oldest() is None
     assert record.ended(0.0, NOW) == []
-    for by in ("user", "model", "version", "error", "hour"):
+    assert record.probed(0.0, NOW) == []
+    keys: tuple[Blamed, ...] = ("user", "model", "version", "error", "hour")
+    for by in keys:
         assert record.blame(0.0, NOW, by=by) == []
 
 

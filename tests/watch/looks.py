@@ -13,7 +13,9 @@ from llmops.client import ServeUnreachable
 from llmops.events import Bus, Document, Origin
 from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.notifiers import Delivered, Delivery, Notice, Notification, notification_of
-from llmops.slo import Guard, default_objectives
+from llmops.overview.objectives import objectives_of
+from llmops.settings import ObjectiveSettings
+from llmops.slo import Guard
 from llmops.store import JournalFollower, Retention, Store
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
@@ -70,9 +72,7 @@ class Bench:
         self.watch = self.build(store)
 
     def build(self, store: Store, keeper: Keeper | None = None) -> Watch:
-        objectives = default_objectives(
-            window_s=30 * 86400.0, latency_threshold_s=3.0, latency_target=0.99, availability_target=0.999
-        )
+        objectives = objectives_of(ObjectiveSettings())
         return Watch(
             store=store,
             follower=JournalFollower(self.folder, store),

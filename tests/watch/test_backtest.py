@@ -12,7 +12,9 @@ import pytest
 from llmops.alerts.backtest import Outage, outages_of, replay
 from llmops.events import AlertEvent, Document
 from llmops.events.names import name_of, seconds_of
-from llmops.slo import Guard, default_objectives
+from llmops.overview.objectives import objectives_of
+from llmops.settings import ObjectiveSettings
+from llmops.slo import Guard
 from llmops.slo.windows import History
 from llmops.store import open_store
 from tests.alerts.test_serving import snapshot
@@ -22,9 +24,6 @@ from tests.watch.looks import NOW, Bench
 Change: TypeAlias = tuple[str, str, float, float]
 """Action, rule, when, and since when the alert lives."""
 DAY_S = 86400.0
-OBJECTIVES = default_objectives(
-    window_s=30 * DAY_S, latency_threshold_s=3.0, latency_target=0.99, availability_target=0.999
-)
 
 
 def past(days: float, per_hour: float, rng: random.Random) -> list[Document]:
@@ -40,6 +39,7 @@ def past(days: float, per_hour: float, rng: random.Random) -> list[Document]:
             request(
                 round(at, 3),
                 outcome="failure" if rng.random() < failing else "success",
+                ttft_s=rng.choice((None, 0.2, 0.3, 0.5, 4.0 if slow > 0.1 else 1.0)),
                 duration_s=5.0 if rng.random() < slow else 1.0,
                 synthetic=rng.random() < 0.05,
                 slo_eligible=rng.random() > 0.05,
@@ -83,7 +83,7 @@ def written(alerts: list[Document]) -> list[Change]:
     return sorted(
         (of(each, "action"), of(each, "rule_id"), at_of(each), seconds_of(of(each, "start")))
         for each in alerts
-        if of(each, "slo_name") is not None and of(each, "channel") is None
+        if of(each, "slo_name") in ("availability", "latency") and of(each, "channel") is None
     )
 
 
@@ -96,7 +96,9 @@ def test_it_finds_what_watch_wrote(tmp_path: Path, days: float, per_hour: float,
     down = (NOW + 8.9 * 3600, NOW + 9.6 * 3600)
     live(bench, past(days, per_hour, random.Random(seed)), until=until, step_s=step_s, down=down)
     alerts = bench.store.alerts(limit=100_000)
-    history = History(bench.store.ended(0.0, until), OBJECTIVES)
+    probes = bench.store.probed(0.0, until)
+    objectives = [each for each in objectives_of(ObjectiveSettings()) if each.id in ("availability", "latency")]
+    history = History(bench.store.ended(0.0, until), objectives, probes=probes)
     bench.store.close()
 
     def replayed(outages: Sequence[Outage]) -> list[Change]:
