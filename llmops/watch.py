@@ -6,18 +6,21 @@ import logging
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 
 from llmops.alerts import Pace
 from llmops.alerts.evaluate import MemoryLimits
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
 from llmops.notifiers import Console, Delivery, Notifier, Webhook, notification_of
-from llmops.overview.objectives import objectives_of
+from llmops.overview.counting import counted_s
+from llmops.overview.objectives import guard_of, objectives_of
 from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
-from llmops.slo import Guard
+from llmops.slo import BadObjectives, Objective
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
+from llmops.untrusted import safe_line
 from llmops.watching.benchmarks import schedule_benchmarks
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
@@ -35,10 +38,13 @@ _log = logging.getLogger(__name__)
 def run(settings: Settings) -> int:
     """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
     try:
+        objectives = objectives_of(settings.objectives)
         lock = WatchLock(settings.state.directory / "watch.lock")
-        store = open_store(settings.state.store, slow_s=settings.objectives.latency_threshold_s)
-    except (AlreadyWatched, StoreUnreadable, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        store = open_store(
+            settings.state.store, slow_s=counted_s(objectives, "duration"), late_s=counted_s(objectives, "ttft")
+        )
+    except (AlreadyWatched, BadObjectives, StoreUnreadable, OSError) as error:
+        sys.stderr.write(f"{safe_line(str(error))}\n")
         return 2
     bus = open_record(settings, "watch")
     stop = threading.Event()
@@ -47,7 +53,7 @@ def run(settings: Settings) -> int:
             signal.signal(number, lambda *_: stop.set())
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
-    watch = build(settings, url, store, bus)
+    watch = build(settings, url, store, bus, objectives)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
@@ -61,16 +67,15 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def build(settings: Settings, url: str, store: Store, bus: Bus) -> Watch:
+def build(settings: Settings, url: str, store: Store, bus: Bus, objectives: Sequence[Objective]) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
-    objectives = [each for each in objectives_of(dials) if each.measure in ("success", "duration")]
     return Watch(
         store=store,
         follower=JournalFollower(settings.state.journal, store),
         bus=bus,
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
-        judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
+        judge=Judge(store, objectives, guard_of(dials)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
         teller=_teller(settings, store, bus),
         limits=MemoryLimits(

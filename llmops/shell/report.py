@@ -7,7 +7,7 @@ import time
 from rich.console import Console
 
 from llmops.overview import look
-from llmops.overview.objectives import AHEAD_S
+from llmops.overview.counting import AHEAD_S
 from llmops.settings import Settings
 from llmops.shell.status import as_table, readable_store
 

@@ -81,6 +81,8 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
     yield f"last {minutes:g} min", ", ".join(f"{n} {what}" for what, n in overview.outcomes.items()) or "no requests"
     yield "latency", _percentiles(overview.latency)
     yield "first token", _percentiles(overview.first_token)
+    if overview.objectives_error is not None:
+        yield "slo", overview.objectives_error
     for chip in overview.slo:
         ratio = "--" if chip.good_ratio is None else f"{100 * chip.good_ratio:.2f} %"
         spent = f"{chip.bad} of {chip.allowed_bad} failures used"

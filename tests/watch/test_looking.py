@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from llmops.client import RequestRefused
+from llmops.slo import Guard, Objective
 from llmops.store import MemoryStore, Store, open_store
+from llmops.watching.judging import Judge
 from llmops.watching.looking import memory_shares
 from tests.alerts.test_serving import snapshot
-from tests.store.events import request
+from tests.store.events import probe, request
 from tests.watch.looks import NOW, Bench, with_memory
 
 
@@ -133,6 +135,31 @@ def test_slow_requests_are_a_page_whose_exemplars_are_the_slowest(bench: Bench) 
     bench.looks(2)
     assert bench.told() == ["firing slo.latency.page"]
     assert bench.notices[0].exemplars == ("slow59", "slow58", "slow57")
+
+
+def test_late_first_tokens_are_a_page_whose_exemplars_are_the_latest(bench: Bench) -> None:
+    bench.write([request(NOW, duration_s=2.9, ttft_s=2.1 + n / 100, request_id=f"late{n}") for n in range(80)])
+    bench.looks(2)
+    assert bench.told() == ["firing slo.ttft.page"]
+    assert bench.notices[0].exemplars == ("late79", "late78", "late77")
+    assert bench.notices[0].reason.endswith("; the budget is spent")
+
+
+def test_probes_that_fail_are_a_page_and_show_no_request(bench: Bench) -> None:
+    canary = Objective(id="canary", measure="probe", target=0.99, window_s=3 * 86400.0)
+    bench.watch._judge = Judge(bench.store, [canary], Guard())
+    bench.write([probe(NOW - n, completed=0, failed=1) for n in range(60)])
+    bench.looks(2)
+    assert bench.told() == ["firing slo.canary.page"]
+    assert bench.notices[0].exemplars == ()
+
+
+def test_where_no_first_token_came_late_those_that_failed_before_one_are_shown(bench: Bench) -> None:
+    first = Objective(id="first", measure="ttft", target=0.99, threshold_s=2.0, window_s=3 * 86400.0)
+    bench.watch._judge = Judge(bench.store, [first], Guard())
+    bench.write([request(NOW, outcome="failure", request_id=f"failed{n}") for n in range(60)])
+    bench.looks(2)
+    assert bench.notices[0].exemplars == ("failed59", "failed58", "failed57")
 
 
 def test_refusals_synthetic_requests_and_departures_are_nobodys_fault(bench: Bench) -> None:
