@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llmops.alerts import Pace
@@ -15,7 +15,7 @@ from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.notifiers import Delivered, Delivery, Notice, Notification, notification_of
 from llmops.overview.objectives import objectives_of
 from llmops.settings import ObjectiveSettings
-from llmops.slo import Guard
+from llmops.slo import Guard, Objective
 from llmops.store import JournalFollower, Retention, Store
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
@@ -58,7 +58,10 @@ class Ear:
 class Bench:
     """Everything around one watch."""
 
-    def __init__(self, folder: Path, store: Store, *, name: str = "watch") -> None:
+    def __init__(
+        self, folder: Path, store: Store, *, name: str = "watch", objectives: Sequence[Objective] | None = None
+    ) -> None:
+        self.objectives = objectives_of(ObjectiveSettings()) if objectives is None else objectives
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.now = NOW
@@ -72,13 +75,12 @@ class Bench:
         self.watch = self.build(store)
 
     def build(self, store: Store, keeper: Keeper | None = None) -> Watch:
-        objectives = objectives_of(ObjectiveSettings())
         return Watch(
             store=store,
             follower=JournalFollower(self.folder, store),
             bus=self.bus,
             probe=self.probe,
-            judge=Judge(store, objectives, Guard()),
+            judge=Judge(store, self.objectives, Guard()),
             record=RecordKeeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
             teller=self.teller(store),
             limits=MemoryLimits(),

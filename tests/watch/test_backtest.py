@@ -14,16 +14,20 @@ from llmops.events import AlertEvent, Document
 from llmops.events.names import name_of, seconds_of
 from llmops.overview.objectives import objectives_of
 from llmops.settings import ObjectiveSettings
-from llmops.slo import Guard
+from llmops.slo import Guard, Objective
 from llmops.slo.windows import History
 from llmops.store import open_store
 from tests.alerts.test_serving import snapshot
-from tests.store.events import request
+from tests.store.events import probe, request
 from tests.watch.looks import NOW, Bench
 
 Change: TypeAlias = tuple[str, str, float, float]
 """Action, rule, when, and since when the alert lives."""
 DAY_S = 86400.0
+OBJECTIVES = (
+    *objectives_of(ObjectiveSettings()),
+    Objective(id="canary", measure="probe", target=0.99, window_s=7 * DAY_S),
+)
 
 
 def past(days: float, per_hour: float, rng: random.Random) -> list[Document]:
@@ -45,7 +49,9 @@ def past(days: float, per_hour: float, rng: random.Random) -> list[Document]:
                 slo_eligible=rng.random() > 0.05,
             )
         )
-    return documents
+    for number in range(int(days * 48)):
+        documents.append(probe(NOW + 1800.0 * number, completed=int(rng.random() > (0.3 if number % 40 > 35 else 0.0))))
+    return sorted(documents, key=at_of)
 
 
 def at_of(document: Document) -> float:
@@ -83,7 +89,7 @@ def written(alerts: list[Document]) -> list[Change]:
     return sorted(
         (of(each, "action"), of(each, "rule_id"), at_of(each), seconds_of(of(each, "start")))
         for each in alerts
-        if of(each, "slo_name") in ("availability", "latency") and of(each, "channel") is None
+        if of(each, "slo_name") is not None and of(each, "channel") is None
     )
 
 
@@ -92,13 +98,14 @@ def written(alerts: list[Document]) -> list[Change]:
 )
 def test_it_finds_what_watch_wrote(tmp_path: Path, days: float, per_hour: float, step_s: float, seed: int) -> None:
     until = NOW + days * DAY_S
-    bench = Bench(tmp_path / "journal", open_store(tmp_path / "store.sqlite", slow_s=3.0))
+    bench = Bench(
+        tmp_path / "journal", open_store(tmp_path / "store.sqlite", slow_s=3.0, late_s=2.0), objectives=OBJECTIVES
+    )
     down = (NOW + 8.9 * 3600, NOW + 9.6 * 3600)
     live(bench, past(days, per_hour, random.Random(seed)), until=until, step_s=step_s, down=down)
     alerts = bench.store.alerts(limit=100_000)
     probes = bench.store.probed(0.0, until)
-    objectives = [each for each in objectives_of(ObjectiveSettings()) if each.id in ("availability", "latency")]
-    history = History(bench.store.ended(0.0, until), objectives, probes=probes)
+    history = History(bench.store.ended(0.0, until), OBJECTIVES, probes=probes)
     bench.store.close()
 
     def replayed(outages: Sequence[Outage]) -> list[Change]:
