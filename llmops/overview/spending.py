@@ -13,7 +13,7 @@ from llmops.store.contract import Blame, Blamed, Over, Questions
 DAY_S = 86400.0
 BLAMED: tuple[Blamed, ...] = ("user", "version", "error", "hour")
 MOST = 5
-"""So many of each are told; hours of the day all."""
+"""So many of each are told; of hours all are known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def step_of(text: str, span_s: float) -> float:
 
 def _backtest(settings: Settings, file: str | None, since: float, now: float, step_s: float, *, as_json: bool) -> int:
     objectives = objectives_of(settings.objectives) if file is None else _read(Path(file))
-    begin = since - BEFORE_S // step_s * step_s
+    begin = (since - BEFORE_S) // step_s * step_s  # on whole steps: asked again, it is told again
     with contextlib.closing(open_store(settings.state.store, read_only=True)) as store:
         earliest = begin - max([each.window_s for each in objectives] + [row.long_s for row in BURN_ROWS])
         oldest, outages = store.oldest(), outages_of(store.alerts(limit=1_000_000))

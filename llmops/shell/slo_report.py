@@ -12,7 +12,7 @@ from typing import Any
 from llmops.events.names import timestamp
 from llmops.overview.counting import AHEAD_S
 from llmops.overview.objectives import objectives_of
-from llmops.overview.spending import Day, Spending, spendings
+from llmops.overview.spending import MOST, Day, Spending, spendings
 from llmops.settings import BadConfiguration, Settings
 from llmops.shell.slo import SCHEMA_VERSION, objective_fields, percent, spoken, target_of
 from llmops.shell.tabular import print_json, print_table
@@ -75,10 +75,12 @@ def _print(spending: Spending, oldest: float | None) -> None:
     if spending.worst is not None:
         print(f"  worst day: {_day(spending.worst)}, {spending.worst.tally.bad} of {whole.bad} bad")
     rows = [_cells(day, spending) for day in spending.days if day.tally.total]
-    print_table(("  day", "requests", "bad", "good", "of the budget"), rows, right=("requests", "bad", "good"))
+    print_table(
+        ("  day", "requests", "bad", "good", "of the budget"), rows, right=("requests", "bad", "good", "of the budget")
+    )
     for by, blamed in spending.blame.items():
         if blamed:
-            print(f"  by {_NAMES[by]}: {_shares(blamed, spending.attributed)}")
+            print(f"  by {_NAMES[by]}: {_shares(blamed[:MOST], spending.attributed)}")
     if spending.blame and spending.attributed < whole.bad:
         begin = "requests are held no more" if oldest is None else f"requests are held since {timestamp(oldest)[:16]}Z"
         print(f"  {whole.bad - spending.attributed} of {whole.bad} bad ones are only counted: {begin}")
@@ -92,7 +94,13 @@ def _used(budget: Budget) -> str:
 def _cells(day: Day, spending: Spending) -> tuple[Any, ...]:
     tally = day.tally
     granted = (1 - spending.objective.target) * spending.whole.total
-    return f"  {_day(day)}", tally.total, tally.bad, percent(1 - tally.bad / tally.total), f"{tally.bad / granted:.0%}"
+    return (
+        f"  {_day(day)}",
+        tally.total,
+        tally.bad,
+        percent(1 - tally.bad / tally.total),
+        f"{100 * tally.bad / granted:.0f} %",
+    )
 
 
 def _day(day: Day) -> str:
