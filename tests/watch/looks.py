@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from llmops.alerts import Pace
@@ -15,7 +15,7 @@ from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.notifiers import Delivered, Delivery, Notice, Notification, notification_of
 from llmops.overview.objectives import objectives_of
 from llmops.settings import ObjectiveSettings
-from llmops.slo import Guard, Objective
+from llmops.slo import Guard
 from llmops.store import JournalFollower, Retention, Store
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
@@ -26,6 +26,9 @@ from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
 
 NOW = 1_700_000_000.0
+AVAILABILITY, LATENCY, FIRST_TOKEN = objectives_of(ObjectiveSettings())
+OBJECTIVES = (AVAILABILITY, LATENCY)
+"""Requests of most tests have no first token, and one that failed without is bad for that objective too."""
 ORIGIN = Origin(service_name="watch", service_version="0", instance_id="w", host_name="h", host_id="h", process_id=1)
 
 
@@ -58,10 +61,7 @@ class Ear:
 class Bench:
     """Everything around one watch."""
 
-    def __init__(
-        self, folder: Path, store: Store, *, name: str = "watch", objectives: Sequence[Objective] | None = None
-    ) -> None:
-        self.objectives = objectives_of(ObjectiveSettings()) if objectives is None else objectives
+    def __init__(self, folder: Path, store: Store, *, name: str = "watch") -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.now = NOW
@@ -80,7 +80,7 @@ class Bench:
             follower=JournalFollower(self.folder, store),
             bus=self.bus,
             probe=self.probe,
-            judge=Judge(store, self.objectives, Guard()),
+            judge=Judge(store, OBJECTIVES, Guard()),
             record=RecordKeeper(store, self.bus, self.retention(store), max_bytes=self.max_bytes),
             teller=self.teller(store),
             limits=MemoryLimits(),

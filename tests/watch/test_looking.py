@@ -18,7 +18,7 @@ from llmops.watching.judging import Judge
 from llmops.watching.looking import memory_shares
 from tests.alerts.test_serving import snapshot
 from tests.store.events import probe, request
-from tests.watch.looks import NOW, Bench, with_memory
+from tests.watch.looks import FIRST_TOKEN, NOW, OBJECTIVES, Bench, with_memory
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -138,6 +138,7 @@ def test_slow_requests_are_a_page_whose_exemplars_are_the_slowest(bench: Bench) 
 
 
 def test_late_first_tokens_are_a_page_whose_exemplars_are_the_latest(bench: Bench) -> None:
+    bench.watch._judge = Judge(bench.store, [*OBJECTIVES, FIRST_TOKEN], Guard())
     bench.write([request(NOW, duration_s=2.9, ttft_s=2.1 + n / 100, request_id=f"late{n}") for n in range(80)])
     bench.looks(2)
     assert bench.told() == ["firing slo.ttft.page"]
@@ -155,8 +156,7 @@ def test_probes_that_fail_are_a_page_and_show_no_request(bench: Bench) -> None:
 
 
 def test_where_no_first_token_came_late_those_that_failed_before_one_are_shown(bench: Bench) -> None:
-    first = Objective(id="first", measure="ttft", target=0.99, threshold_s=2.0, window_s=3 * 86400.0)
-    bench.watch._judge = Judge(bench.store, [first], Guard())
+    bench.watch._judge = Judge(bench.store, [FIRST_TOKEN], Guard())
     bench.write([request(NOW, outcome="failure", request_id=f"failed{n}") for n in range(60)])
     bench.looks(2)
     assert bench.notices[0].exemplars == ("failed59", "failed58", "failed57")

@@ -124,23 +124,22 @@ class StatusStrip(Panel):
         return Content.assemble(*parts)
 
     def _forms(self, chip: SloChip) -> list[Content]:
-        """From the shortest to the longest: sign and name, the ratio, what is used of the budget."""
+        """From the shortest to the longest: sign and name, the ratio, what is used of the budget, a longer name."""
         words, style = self.session.words, _CHIP_STYLE[chip.state]
 
         def head(key: str, most: int) -> tuple[str, str]:
             name = words(key) if words.knows(key) else safe_line(chip.name, most)
             return f"{_CHIP_SIGN[chip.state]} {name}", style
 
-        short = head(f"slo.{chip.name}.short", 5)
-        name = head(f"slo.{chip.name}", 16) if self._wide else short
+        short, name = head(f"slo.{chip.name}.short", 5), head(f"slo.{chip.name}", 16)
         if chip.state == "no_data":
-            told: list[tuple[tuple[str, str], ...]] = [
-                (name, (f" {words('slo.unknown') if self._wide else '--'}", _DIM))
-            ]
+            told: list[tuple[tuple[str, str], ...]] = [(short, (" --", _DIM))]
+            if self._wide:
+                told += [(name, (f" {words('slo.unknown')}", _DIM))]
         else:
             ratio = (f" {percent(chip.good_ratio, 5, 2)}%", style)
             used = (f" {words('slo.used', bad=chip.bad, allowed=chip.allowed_bad)}", _DIM)
-            told = [(name, ratio), *([(name, ratio, used)] if self._wide else [])]
+            told = [(short, ratio), *([(short, ratio, used), (name, ratio, used)] if self._wide else [])]
         return [Content.assemble(*parts, "  ") for parts in ((short,), *told)]
 
 
