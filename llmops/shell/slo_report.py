@@ -21,7 +21,8 @@ from llmops.store.contract import Blame
 from llmops.store.sqlite import open_store
 from llmops.untrusted import safe_line
 
-_USER_WIDTH = 24
+_HEADS = ("  day", "requests", "bad", "good", "of the budget")
+_KEY_WIDTH = 24
 _NAMES = {"user": "user", "version": "model version", "error": "error", "hour": "hour (UTC)"}
 
 
@@ -75,9 +76,7 @@ def _print(spending: Spending, oldest: float | None) -> None:
     if spending.worst is not None:
         print(f"  worst day: {_day(spending.worst)}, {spending.worst.tally.bad} of {whole.bad} bad")
     rows = [_cells(day, spending) for day in spending.days if day.tally.total]
-    print_table(
-        ("  day", "requests", "bad", "good", "of the budget"), rows, right=("requests", "bad", "good", "of the budget")
-    )
+    print_table(_HEADS, rows, right=_HEADS[1:])
     for by, blamed in spending.blame.items():
         if blamed:
             print(f"  by {_NAMES[by]}: {_shares(blamed[:MOST], spending.attributed)}")
@@ -94,13 +93,8 @@ def _used(budget: Budget) -> str:
 def _cells(day: Day, spending: Spending) -> tuple[Any, ...]:
     tally = day.tally
     granted = (1 - spending.objective.target) * spending.whole.total
-    return (
-        f"  {_day(day)}",
-        tally.total,
-        tally.bad,
-        percent(1 - tally.bad / tally.total),
-        f"{100 * tally.bad / granted:.0f} %",
-    )
+    spent = f"{100 * tally.bad / granted:.0f} %"
+    return f"  {_day(day)}", tally.total, tally.bad, percent(1 - tally.bad / tally.total), spent
 
 
 def _day(day: Day) -> str:
@@ -109,7 +103,7 @@ def _day(day: Day) -> str:
 
 def _shares(blamed: Sequence[Blame], total: int) -> str:
     """`ann 9 (60 %), bob 3 (20 %), others 3 (20 %)`."""
-    told = [(safe_line(each.key or "--", _USER_WIDTH), each.bad) for each in blamed]
+    told = [(safe_line(each.key or "--", _KEY_WIDTH), each.bad) for each in blamed]
     rest = total - sum(bad for _, bad in told)
     told += [("others", rest)] if rest > 0 else []
     return ", ".join(f"{key} {bad} ({100 * bad / total:.0f} %)" for key, bad in told)

@@ -17,6 +17,7 @@ from llmops.settings import ObjectiveSettings
 from llmops.slo import Guard, Objective
 from llmops.slo.windows import History
 from llmops.store import open_store
+from llmops.watching.judging import Judge
 from tests.alerts.test_serving import snapshot
 from tests.store.events import probe, request
 from tests.watch.looks import NOW, Bench
@@ -98,9 +99,8 @@ def written(alerts: list[Document]) -> list[Change]:
 )
 def test_it_finds_what_watch_wrote(tmp_path: Path, days: float, per_hour: float, step_s: float, seed: int) -> None:
     until = NOW + days * DAY_S
-    bench = Bench(
-        tmp_path / "journal", open_store(tmp_path / "store.sqlite", slow_s=3.0, late_s=2.0), objectives=OBJECTIVES
-    )
+    bench = Bench(tmp_path / "journal", open_store(tmp_path / "store.sqlite", slow_s=3.0, late_s=2.0))
+    bench.watch._judge = Judge(bench.store, OBJECTIVES, Guard())
     down = (NOW + 8.9 * 3600, NOW + 9.6 * 3600)
     live(bench, past(days, per_hour, random.Random(seed)), until=until, step_s=step_s, down=down)
     alerts = bench.store.alerts(limit=100_000)
