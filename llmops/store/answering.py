@@ -12,7 +12,7 @@ from llmops.store.answers import filled, most_used, percentiles, steps
 from llmops.store.columns import MEASURES
 from llmops.store.contract import Bucket, Counts, Dimension, How, Judged, Measure, Percentiles, Usage
 from llmops.store.covering import HOUR_S, MINUTE_S, Horizon, Piece, cover
-from llmops.store.sketch import Sketch
+from llmops.store.sketch import Sketch, merged
 
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], list[Any]]
 """Rows of a query. All queries of one question see the same moment of the file."""
@@ -80,13 +80,11 @@ def _otherwise(ask: Ask, piece: Piece, over_s: float, what: _Over, rows: float) 
     border = min(max(piece.since, rows), piece.until)
     ((_, _, over),) = ask(what.rows, _span(Piece(0, border, piece.until), over_s=over_s))
     old = ask(what.judged, _span(Piece(piece.step_s, piece.since, border), over_s=over_s))
-    for same, judged, blob in old:
-        if blob is None:
-            over += same
-            continue
-        held = Sketch.from_bytes(blob)
-        over += held.above(over_s) + (0 if judged is None else judged - held.count)
-    return over, all(blob is None for _, _, blob in old)
+    over += sum(same for same, _, blob in old if blob is None)
+    held = [(judged, blob) for _, judged, blob in old if blob is not None]
+    whole = merged(blob for _, blob in held)
+    valueless = sum(judged for judged, _ in held) - whole.count if what is _FIRST_TOKENS else 0
+    return over + whole.above(over_s) + valueless, not held
 
 
 def outcomes(ask: Ask, since: float, until: float, synthetic: bool) -> dict[str, int]:

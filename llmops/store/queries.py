@@ -64,7 +64,7 @@ _ROLLED = "FROM rollup WHERE step_s = :rollup_s AND start >= :since AND start < 
 ROLLED_COUNTS = f"""
 SELECT coalesce(sum(eligible), 0), coalesce(sum(eligible_failed), 0), coalesce(sum(slow), 0),
   coalesce(sum(slow_s <> :over_s AND eligible > 0), 0) {_ROLLED}"""
-JUDGED = f"SELECT slow, NULL, CASE WHEN slow_s <> :over_s THEN judged_s END {_ROLLED} AND eligible > 0"
+JUDGED = f"SELECT slow, eligible, CASE WHEN slow_s <> :over_s THEN judged_s END {_ROLLED} AND eligible > 0"
 ROLLED_FIRST_TOKENS = f"""
 SELECT coalesce(sum(awaited), 0), 0, coalesce(sum(late), 0),
   coalesce(sum(late_s <> :over_s AND awaited > 0), 0) {_ROLLED}"""

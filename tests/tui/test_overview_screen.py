@@ -260,7 +260,7 @@ async def test_hostile_text_never_reaches_the_terminal_raw() -> None:
         (80, ("ok", "at_risk", "breached"), " ✓ avail  ! lat  ✗ ttft 99.98%  queue"),
         (80, ("ok", "ok", "no_data"), " ✓ avail  ✓ lat  · ttft --  queue"),
         (60, ("ok", "at_risk", "breached"), " ✗ ttft  +2  queue"),
-        (120, ("ok", "ok", "breached"), " ✓ avail 99.98% 3 of 14  ✓ lat 99.98% 3 of 14  ✗ ttft 99.98% 3 of 14  queue"),
+        (120, ("ok", "ok", "breached"), " ✓ avail 99.98% 3 of 14  ✓ lat 99.98%  ✗ first token 99.98% 3 of 14  queue"),
         (
             160,
             ("ok", "ok", "ok"),
