@@ -99,7 +99,8 @@ def test_alerts_of_other_rules_are_no_lines() -> None:
 @st.composite
 def pasts(draw: st.DrawFn) -> list[Ended]:
     """Runs of requests of which a share fails or is slow, with silence between."""
-    requests, at = [], NOW
+    requests: list[Ended] = []
+    at = NOW
     for _ in range(draw(st.integers(0, 4))):
         at += draw(st.sampled_from([0.0, 120.0, 1800.0, 20_000.0, 100_000.0]))
         gap_s = draw(st.sampled_from([5.0, 60.0, 600.0]))

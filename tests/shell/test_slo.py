@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -19,11 +18,10 @@ from llmops.events import Document
 from llmops.overview.spending import spendings
 from llmops.settings import BadConfiguration, ObjectiveSettings, Settings, StateSettings
 from llmops.shell import slo, slo_backtest, slo_export, slo_report
-from llmops.shell.slo_backtest import step_of
 from llmops.shell.slo_report import month_of
 from llmops.slo import Objective, objectives_of_openslo, objectives_of_toml
 from llmops.store import MemoryStore, SqliteStore, open_store
-from tests.store.events import alert, probe, request
+from tests.store.events import probe, request
 
 ATTACK = "\x1b[31mann"
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -239,73 +237,6 @@ def test_what_is_no_month_is_one_sentence_with_an_example(text: str) -> None:
     assert "\x1b" not in str(refused.value)
     with pytest.raises(BadConfiguration, match="has not begun"):
         month_of("2026-12", NOVEMBER)
-
-
-def burst(ago_s: float, count: int) -> list[Document]:
-    """Failures within two minutes."""
-    begin = time.time() - ago_s
-    return [request(begin + 120 * n / count, user_hash="ann", **FAILS) for n in range(count)]
-
-
-def test_a_backtest_tells_what_would_have_fired(
-    settings: Settings, store: SqliteStore, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store.record([*good(3000), *burst(30 * HOUR_S, 40), *burst(10 * DAY_S, 40)])
-    assert slo_backtest.run(settings, None, since="2d", step="60s", as_json=True) == 0
-    told = printed(capsys)
-    (page,) = [each for each in told["alerts"] if each["severity"] == "page"]
-    assert page["objective"]["id"] == "availability"
-    assert 0 < page["duration_s"] < 3 * HOUR_S
-    assert page["bad"] >= 3
-    assert page["until"] is not None
-    sums = told["objectives"][0]
-    assert (sums["id"], sums["pages"], sums["page_s"]) == ("availability", 1, page["duration_s"])
-    assert slo_backtest.run(settings, None, since="2d", step="60s", as_json=False) == 0
-    out = capsys.readouterr().out
-    assert "1 page, " in out
-    assert "latency: nothing would have been told" in out
-
-
-def test_a_backtest_of_a_file_says_where_the_record_begins_and_what_goes_on(
-    tmp_path: Path, settings: Settings, store: SqliteStore, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store.record([*good(300, days=0.5), *burst(400, 60), alert(time.time() - 86400, rule_id="serve_down")])
-    file = tmp_path / "mine.toml"
-    file.write_text('[[objective]]\nid = "mine"\nmeasure = "success"\ntarget = 0.9\nwindow = "7d"\n')
-    assert slo_backtest.run(settings, str(file), since="1d", step="60s", as_json=False) == 0
-    found = capsys.readouterr()
-    assert "goes on" in found.out
-    assert "mine: 1 ticket" in found.out
-    assert "Requests are held since" in found.err
-
-
-@pytest.mark.parametrize(
-    ("file", "since", "step", "word"),
-    [
-        (None, "yesterday", "60s", "--since"),
-        (None, "2999-01-01", "60s", "future"),
-        (None, "7d", "0s", "--step"),
-        (None, "7d", "fast", "--step"),
-        (None, "9000d", "1s", "looks"),
-        ("none.toml", "7d", "60s", "none.toml cannot be read"),
-        (".", "7d", "60s", "cannot be read"),
-    ],
-)
-@pytest.mark.usefixtures("store")
-def test_a_backtest_that_cannot_be_is_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str | None, since: str, step: str, word: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    called = ["slo", "backtest", *([file] if file else []), "--since", since, "--step", step, "--state", str(tmp_path)]
-    found = CliRunner().invoke(app, called)
-    assert word in (found.stderr or str(found.exception))
-    assert found.exit_code != 0
-    assert "Traceback" not in found.stderr
-
-
-def test_a_step_is_a_length_of_time() -> None:
-    assert (step_of("60s", 1e5), step_of("5m", 1e5), step_of("1h", 1e6)) == (60.0, 300.0, 3600.0)
-    assert math.isclose(step_of("1.5m", 1e5), 90.0)
 
 
 def test_objectives_are_exported_as_files_that_are_read_back(

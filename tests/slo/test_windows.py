@@ -25,10 +25,13 @@ def histories(draw: st.DrawFn) -> list[Ended]:
     gaps = st.sampled_from([0.0, 1.0, 299.0, STEP_S, 3600.0, 86400.0]) | st.floats(0, 90_000)
     durations = st.sampled_from([0.5, 3.0, 3.001, 9.0])
     first_tokens = st.sampled_from([None, 0.5, 2.0, 2.001])
-    requests, at = [], 0.0
-    for gap, *rest in draw(st.lists(st.tuples(gaps, durations, first_tokens, st.booleans()), max_size=60)):
+    requests: list[Ended] = []
+    at = 0.0
+    for gap, duration_s, ttft_s, failed in draw(
+        st.lists(st.tuples(gaps, durations, first_tokens, st.booleans()), max_size=60)
+    ):
         at += gap
-        requests.append((at, *rest))
+        requests.append((at, duration_s, ttft_s, failed))
     return requests
 
 
