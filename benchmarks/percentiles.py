@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def make(path: Path, requests: int) -> tuple[Any, Any, Any]:
-    """The file; each request's moment, duration and time to first token. Traffic follows the day, durations the traffic."""
+    """The file; each request's moment, duration and first token. Traffic follows the day, durations the traffic."""
     chance = np.random.default_rng(7)
     moments = np.sort(NOW - 86400 * DAYS + chance.beta(0.9, 0.9, requests) * 86400 * DAYS)
     busy = 1 + 0.5 * np.sin(moments / 86400 * 2 * np.pi)

@@ -55,7 +55,8 @@ def benchmark(at: float, benchmark_id: str = "b1", **fields: Any) -> Document:
 
 def probe(at: float, **fields: Any) -> Document:
     """One synthetic request of the canary, answered unless said otherwise."""
-    return benchmark(at, **({"suite": "canary", "completed": 1, "failed": 0} | fields))
+    values: dict[str, Any] = {"suite": "canary", "completed": 1, "failed": 0}
+    return benchmark(at, **(values | fields))
 
 
 def lines(documents: list[Document]) -> bytes:
