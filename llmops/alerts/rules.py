@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
@@ -95,6 +96,7 @@ class Finding:
         return cls(**{**value, **texts, **numbers, "exemplars": tuple(value["exemplars"])})
 
 
+@functools.lru_cache(maxsize=1024)
 def fingerprint_of(rule_id: str) -> str:
     """Sixteen hexadecimal digits, the same for ever."""
     return hashlib.sha256(rule_id.encode()).hexdigest()[:16]

@@ -11,7 +11,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from llmops.elastic import tallies
+from llmops.elastic import blaming, tallies
 from llmops.elastic.client import plain_words
 from llmops.elastic.delivery import Delivery
 from llmops.elastic.journal import Line, read_line
@@ -38,7 +38,23 @@ from llmops.elastic.queries import (
 from llmops.elastic.streams import ALERTS, BENCHMARKS, EVENT_STREAMS, REQUESTS, SAMPLES, Stream
 from llmops.events import BenchmarkEvent, Document
 from llmops.events.names import name_of
-from llmops.store import Bucket, Counts, Dimension, How, Judged, Late, Measure, Percentiles, RequestRow, Usage
+from llmops.store import (
+    Blame,
+    Blamed,
+    Bucket,
+    Counts,
+    Dimension,
+    Ended,
+    How,
+    Judged,
+    Late,
+    Measure,
+    Over,
+    Percentiles,
+    Probed,
+    RequestRow,
+    Usage,
+)
 from llmops.store.answers import LONGEST_S, percentiles
 from llmops.store.columns import MEASURES, columns_of, shown
 from llmops.store.conditions import FIELDS, Condition
@@ -156,6 +172,23 @@ class ElasticRecord:
         names = [field(attribute) for attribute in FIELDS[by].attributes]
         _, found = self._count(REQUESTS, every(span(since, until), NOT_SYNTHETIC), tallies.usage_asked(names))
         return tallies.usage_of(found, limit)
+
+    def oldest(self) -> float | None:
+        return next((row.at for row in self._rows(query_of(None), _OLDEST, 1)), None)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        rows = self._rows(every(span(since, until), ELIGIBLE), _OLDEST, _ALL)
+        return [Ended(row.at, row.duration_s, row.ttft_s, row.outcome == "failure") for row in rows]
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        documents = self._documents(BENCHMARKS, every(span(since, until), PROBE), _OLDEST, _ALL)
+        return [Probed(row.at, row.failed == 1) for row in map(columns_of, documents) if row is not None]
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        which = every(span(since, until), ELIGIBLE, blaming.bad(over))
+        return blaming.blamed(*self._count(REQUESTS, which, blaming.asked(by)), by, limit)
 
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(SAMPLES, span(since, until), _OLDEST, _ALL)

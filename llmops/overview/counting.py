@@ -40,7 +40,7 @@ def counted_s(objectives: Sequence[Objective], measure: Literal["duration", "ttf
 def tallies(objective: Objective, slow_s: float, count: Count) -> dict[float, Tally]:
     """Good and bad in every window that the verdict asks for; `slow_s` where the objective has no threshold."""
     question = question_of(objective, slow_s)
-    return {window_s: _tally(objective, count(question, window_s)) for window_s in windows_needed(objective)}
+    return {window_s: tally_of(objective, count(question, window_s)) for window_s in windows_needed(objective)}
 
 
 def question_of(objective: Objective, slow_s: float) -> Question:
@@ -53,7 +53,11 @@ def question_of(objective: Objective, slow_s: float) -> Question:
 
 def answer(store: Questions, question: Question, window_s: float, now: float) -> Answer:
     """The last `window_s`, asked of the record."""
-    since, until = now - window_s, now + AHEAD_S
+    return within(store, question, now - window_s, now + AHEAD_S)
+
+
+def within(store: Questions, question: Question, since: float, until: float) -> Answer:
+    """The same of any span."""
     if question.about == "probes":
         return store.probes(since, until)
     if question.about == "first_tokens":
@@ -61,7 +65,8 @@ def answer(store: Questions, question: Question, window_s: float, now: float) ->
     return store.counts(since, until, slow_s=question.threshold_s)
 
 
-def _tally(objective: Objective, found: Answer) -> Tally:
+def tally_of(objective: Objective, found: Answer) -> Tally:
+    """What the answer says of this objective."""
     if isinstance(found, Judged):
         return Tally(found.total, found.bad)
     return Tally(found.total, found.failed if objective.measure == "success" else found.slow)

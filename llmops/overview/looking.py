@@ -18,6 +18,7 @@ from llmops.overview.reading import alert_lines, benchmark_line, devices_of
 from llmops.settings import ObjectiveSettings
 from llmops.slo import BadObjectives
 from llmops.store.contract import Percentiles, RequestRow, Store
+from llmops.store.memory import MemoryStore
 from llmops.store.segments import journal_bytes
 
 Fetch: TypeAlias = Callable[[str, float], ServeSnapshot]
@@ -107,7 +108,7 @@ def _ask(fetch: Fetch, url: str) -> tuple[ServeSnapshot | None, str | None]:
 
 def _judge(store: Store | None, now: float, objectives: ObjectiveSettings, previous: Overview | None) -> _Judged:
     if store is None:
-        return _Judged(at=now)
+        return _Judged(at=now, objectives_error=_chips(MemoryStore(), now, objectives)[1])
     if previous is not None and previous.recorded and 0 <= now - previous.judged_at < _JUDGE_EVERY_S:
         return _Judged(
             at=previous.judged_at,

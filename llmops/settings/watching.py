@@ -68,7 +68,7 @@ class ObjectiveSettings(Section):
     vram_for_s: float = Field(120.0, ge=0, description="it must stay above this long")
     vram_keep_s: float = Field(300.0, ge=0, description="it must stay clear this long")
     min_bad: int = Field(3, ge=1, description="fewer bad requests in the window never page")
-    min_total: int = Field(50, ge=1, description="fewer requests in the window never page")
+    min_total: int = Field(50, ge=1, description="of fewer requests in the window half must be bad for a page")
 
 
 class TuiSettings(Section):

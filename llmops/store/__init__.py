@@ -1,16 +1,21 @@
 """Questions about what happened: documents of the journal, indexed. One contract, on disk and in memory."""
 
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
     Judged,
     Kept,
     Late,
     Measure,
+    Over,
     Percentiles,
+    Probed,
     Questions,
     Record,
     RequestRow,
@@ -25,10 +30,13 @@ from llmops.store.segments import journal_bytes
 from llmops.store.sqlite import SqliteStore, open_store
 
 __all__ = [
+    "Blame",
+    "Blamed",
     "Bucket",
     "Checkpoint",
     "Counts",
     "Dimension",
+    "Ended",
     "How",
     "JournalFollower",
     "Judged",
@@ -36,7 +44,9 @@ __all__ = [
     "Late",
     "Measure",
     "MemoryStore",
+    "Over",
     "Percentiles",
+    "Probed",
     "Progress",
     "Questions",
     "Record",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from llmops.events import Document
 from llmops.store.conditions import Condition
@@ -22,6 +22,9 @@ How: TypeAlias = Literal["exact", "sketch"]
 Late: TypeAlias = Literal["duration", "ttft"]
 """What a request can be late with: its end, or its first token."""
 Dimension: TypeAlias = Literal["user", "model", "version"]
+Blamed: TypeAlias = Literal["user", "model", "version", "error", "hour"]
+"""Of a bad request: whose it was, what answered, its error's slug (None where it did not fail), the hour of its end in
+UTC, "00" to "23"."""
 Kept: TypeAlias = Literal["requests", "samples", "alerts", "minutes", "hours"]
 """What has an age of its own: rows of requests; of samples; of alerts and benchmarks; rollups of minutes; of hours."""
 
@@ -111,6 +114,37 @@ class Usage:
     output_tokens: int
 
 
+class Over(NamedTuple):
+    """More than so many seconds to the end, or to the first token."""
+
+    what: Late
+    than_s: float
+
+
+class Ended(NamedTuple):
+    """An eligible request, as objectives count it."""
+
+    at: float
+    duration_s: float
+    ttft_s: float | None
+    failed: bool
+
+
+class Probed(NamedTuple):
+    """One probe of the canary."""
+
+    at: float
+    failed: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """How many bad requests one user, model, version, error or hour had. `key` is None where none was given."""
+
+    key: str | None
+    bad: int
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far one journal file was read. A file is known by the id of its first event, whatever its name."""
@@ -173,6 +207,21 @@ class Questions(Protocol):
 
     def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
         """Who had how much: most requests first, of equal ones in order of their keys, None last."""
+
+    def oldest(self) -> float | None:
+        """When the oldest request ended that is held one by one. Of earlier ones there are sums, or nothing."""
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        """Eligible requests of the span that are held one by one, oldest first."""
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        """Probes of the span, oldest first."""
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        """Whose were the bad ones among the eligible requests of the span that are held one by one: those that failed,
+        or those `over` a limit: the slow ones of `counts`, the bad ones of `first_tokens`. Most first, as `usage`."""
 
     def samples(self, since: float, until: float) -> list[Document]:
         """Hardware samples of the span, oldest first."""

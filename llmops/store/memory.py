@@ -12,20 +12,26 @@ from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
 from llmops.events.names import name_of
-from llmops.store.answers import LONGEST_S, filled, hour_of, most_used, percentiles, steps
+from llmops.store.answers import LONGEST_S, filled, hour_of, most_blamed, most_used, percentiles, steps
+from llmops.store.blaming import is_bad, key_of
 from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, shown
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
     Judged,
     Kept,
     Late,
     Measure,
+    Over,
     Percentiles,
+    Probed,
     RequestRow,
     Usage,
 )
@@ -164,6 +170,23 @@ class MemoryStore:
         }
         return most_used(sums.items(), limit)
 
+    def oldest(self) -> float | None:
+        return min((row.at for row in self._of(REQUEST, -math.inf, math.inf)), default=None)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        rows = sorted(self._eligible(since, until), key=lambda row: row.at)
+        return [Ended(row.at, row.duration_s or 0.0, row.ttft_s, row.failed == 1) for row in rows]
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]
+        return [Probed(row.at, row.failed == 1) for row in sorted(probes, key=lambda row: row.at)]
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        bad = (row for row in self._eligible(since, until) if is_bad(row, over))
+        return most_blamed(collections.Counter(key_of(row, by) for row in bad), limit)
+
     def samples(self, since: float, until: float) -> list[Document]:
         ordered = sorted(self._of(SampleEvent.dataset, since, until), key=lambda row: row.at)
         return [json.loads(row.body) for row in ordered]
@@ -204,6 +227,9 @@ class MemoryStore:
         with self._lock:
             rows = list(self._events.values())
         return (row for row in rows if row.dataset == dataset and since <= row.at < until)
+
+    def _eligible(self, since: float, until: float) -> Iterator[Columns]:
+        return (row for row in self._of(REQUEST, since, until) if row.eligible)
 
     def _successful(self, since: float, until: float) -> Iterator[Columns]:
         return (row for row in self._of(REQUEST, since, until) if row.outcome == "success" and not row.synthetic)

@@ -14,22 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store import answering, queries, writing
+from llmops.store import answering, blaming, queries, writing
 from llmops.store.answering import Ask
 from llmops.store.answers import LONGEST_S
 from llmops.store.columns import MEASURES, columns_of, request_row
 from llmops.store.conditions import Condition
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
     Judged,
     Kept,
     Late,
     Measure,
+    Over,
     Percentiles,
+    Probed,
     RequestRow,
     Usage,
 )
@@ -149,6 +154,20 @@ class SqliteStore:
     def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
         with self._asking() as ask:
             return answering.usage(ask, since, until, by, limit)
+
+    def oldest(self) -> float | None:
+        return blaming.oldest(self._ask)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        return blaming.ended(self._ask, since, until)
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        return blaming.probed(self._ask, since, until)
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        return blaming.blame(self._ask, since, until, by, over, limit)
 
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(queries.OF_SPAN, {"dataset": SampleEvent.dataset, "since": since, "until": until})

@@ -94,6 +94,8 @@ def test_objectives_that_cannot_be_read_are_told_and_everything_else_is_shown(tm
     settings = ObjectiveSettings(file=str(tmp_path / "missing.toml"))
     overview = look(busy_store(), "http://there", NOW, objectives=settings, fetch=here)
     again = look(busy_store(), "http://there", NOW + 1, objectives=settings, fetch=here, previous=overview)
+    without = look(None, "http://there", NOW, objectives=settings, fetch=here)
+    assert (without.reason, without.objectives_error) == ("record_missing", overview.objectives_error)
     for each in (overview, again):
         assert (each.health, each.reason, each.slo) == ("degraded", "objectives_unreadable", ())
         assert each.objectives_error == (
