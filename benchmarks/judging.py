@@ -82,12 +82,15 @@ def measure(store: SqliteStore, runs: int) -> None:
         judge.forget()
         judge.verdicts(NOW - number)
 
+    def next_second(number: int) -> None:
+        judge.verdicts(NOW - 10 * runs + number)
+
     anew(0)
     for verdict in judge.verdicts(NOW):
         print(f"{verdict.objective.id}: {verdict.state}, {verdict.whole.bad} bad of {verdict.whole.total}")
     before_mb = resident_mb()
     report("all windows counted anew", runs, anew)
-    report("as watch looks, once a second", 10 * runs, lambda number: judge.verdicts(NOW - 10 * runs + number) and None)
+    report("as watch looks, once a second", 10 * runs, next_second)
     growth_mb = resident_mb() - before_mb
     print(f"memory grew by {growth_mb:.1f} MB over {11 * runs} looks; goal: {growth_mb <= GOAL_GROWTH_MB}")
 

@@ -25,7 +25,7 @@ from tests.store.events import probe, request
 
 ATTACK = "\x1b[31mann"
 HOUR_S, DAY_S = 3600.0, 86400.0
-FAILS = {"outcome": "failure", "error_type": "oom"}
+FAILS: dict[str, Any] = {"outcome": "failure", "error_type": "oom"}
 NOVEMBER = 1_793_491_200.0
 """2026-11-01."""
 
