@@ -11,13 +11,12 @@ from typing import NamedTuple
 from llmops.alerts import serving
 from llmops.alerts.evaluate import inhibit, slo_findings, slo_rule_id
 from llmops.alerts.lifecycle import States, Transition, advance
-from llmops.alerts.rules import Finding, Severity, SloNumbers, fingerprint_of
+from llmops.alerts.rules import SEVERITIES, Finding, Severity, SloNumbers, fingerprint_of
 from llmops.events import AlertEvent, Document
 from llmops.events.names import name_of, seconds_of
 from llmops.slo import BURN_ROWS, BurnRow, Guard, Objective, Tally, Verdict, judge, window_name
 from llmops.slo.windows import History
 
-_SEVERITIES: tuple[Severity, ...] = ("page", "ticket")
 _DOWN = serving.serve_finding(serving.Serving("unreachable"), down_for_s=0.0, is_firing=True)
 
 
@@ -66,15 +65,15 @@ def replay(
         for objective, own in fingerprints:
             verdict = judge(objective, history.tallies(objective, now), guard)
             if _matters(verdict) or not own.isdisjoint(states):
-                findings += slo_findings(verdict)
+                findings += slo_findings(verdict, keep_s=guard.keep_s)
         if findings or states:
-            findings = _held(findings) if _is_down(down, now) else findings
+            findings = _quiet(findings, states, is_down=_is_down(down, now))
             states, transitions = advance(states, findings, now)
             yield from transitions
 
 
 def _fingerprints(objective: Objective) -> frozenset[str]:
-    return frozenset(fingerprint_of(slo_rule_id(objective.id, severity)) for severity in _SEVERITIES)
+    return frozenset(fingerprint_of(slo_rule_id(objective.id, severity)) for severity in SEVERITIES)
 
 
 def _matters(verdict: Verdict) -> bool:
@@ -82,8 +81,8 @@ def _matters(verdict: Verdict) -> bool:
     return any(burn.exceeded for burn in verdict.burns)
 
 
-def _held(findings: list[Finding]) -> list[Finding]:
-    return inhibit([_DOWN, *findings], {}, behind=False)[1:]
+def _quiet(findings: list[Finding], states: States, *, is_down: bool) -> list[Finding]:
+    return inhibit([_DOWN, *findings], states, behind=False)[1:] if is_down else inhibit(findings, states, behind=False)
 
 
 def _is_down(outages: collections.deque[Outage], now: float) -> bool:

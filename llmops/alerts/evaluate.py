@@ -9,11 +9,9 @@ from llmops.alerts import serving
 from llmops.alerts.inhibition import inhibitor
 from llmops.alerts.lifecycle import States
 from llmops.alerts.phrases import Phrase, as_is, say
-from llmops.alerts.rules import Finding, Severity, SloNumbers, fingerprint_of
-from llmops.slo import Burn, Objective, Verdict, window_name
+from llmops.alerts.rules import SEVERITIES, Finding, Severity, SloNumbers, fingerprint_of
+from llmops.slo import KEEP_S, Burn, Objective, Verdict, window_name
 
-SLO_KEEP_S = 60.0
-"""The short windows end a burn alert; this much more keeps it from flapping at the threshold."""
 _UNITS = ((2 * 86400.0, 86400.0, "span.d"), (2 * 3600.0, 3600.0, "span.h"), (0.0, 60.0, "span.min"))
 """From when on a unit is used, its seconds, its words: 47 h are told as such, 48 h as 2 d."""
 
@@ -38,13 +36,13 @@ def objective_name(objective: Objective) -> Phrase:
     )
 
 
-def slo_findings(verdict: Verdict, exemplars: Sequence[str] = ()) -> list[Finding]:
+def slo_findings(verdict: Verdict, exemplars: Sequence[str] = (), *, keep_s: float = KEEP_S) -> list[Finding]:
     """A page and a ticket for one objective. While there is reason for a page, the ticket stays as it is."""
-    page, ticket = _slo_finding(verdict, "page", exemplars), _slo_finding(verdict, "ticket", exemplars)
+    page, ticket = (_slo_finding(verdict, severity, exemplars, keep_s) for severity in SEVERITIES)
     return [page, _held(ticket, "held.page") if page.active else ticket]
 
 
-def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str]) -> Finding:
+def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str], keep_s: float) -> Finding:
     burn = verdict.fastest(severity)
     active = verdict.exceeded(severity)
     return Finding(
@@ -55,7 +53,7 @@ def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str])
         value=burn.long,
         threshold=burn.row.threshold,
         reason=_slo_reason(verdict, burn, active),
-        keep_s=SLO_KEEP_S,
+        keep_s=keep_s,
         exemplars=tuple(exemplars) if active else (),
         slo=_numbers(verdict, burn),
     )

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from llmops.alerts.phrases import Phrase, as_is
 
 Severity: TypeAlias = Literal["page", "ticket"]
+SEVERITIES: tuple[Severity, ...] = ("page", "ticket")
 NOTHING = as_is("")
 GROUPS: Mapping[str, str] = {
     "vram": "gpu",

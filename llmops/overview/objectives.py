@@ -31,7 +31,7 @@ def objectives_of(settings: ObjectiveSettings) -> tuple[Objective, ...]:
 
 def guard_of(settings: ObjectiveSettings) -> Guard:
     """How much must have happened before anybody is woken up."""
-    return Guard(min_bad=settings.min_bad, min_total=settings.min_total)
+    return Guard(min_bad=settings.min_bad, min_total=settings.min_total, keep_s=settings.keep_s)
 
 
 def chips(store: Store, now: float, settings: ObjectiveSettings) -> tuple[SloChip, ...]:

@@ -67,6 +67,7 @@ class ObjectiveSettings(Section):
     vram_clear: Fraction = Field(0.75, description="share below which it clears")
     vram_for_s: float = Field(120.0, ge=0, description="it must stay above this long")
     vram_keep_s: float = Field(300.0, ge=0, description="it must stay clear this long")
+    keep_s: float = Field(300.0, ge=0, description="a burn must be under its threshold this long before its alert ends")
     min_bad: int = Field(3, ge=1, description="fewer bad requests in the window never page")
     min_total: int = Field(50, ge=1, description="of fewer requests in the window half must be bad for a page")
 

@@ -1,6 +1,6 @@
 """Arithmetic of objectives, error budgets and burn rates; numbers in, verdicts out."""
 
-from llmops.slo.burn import BURN_ROWS, Burn, BurnRow, Guard, burn_rate, burns, window_name
+from llmops.slo.burn import BURN_ROWS, KEEP_S, Burn, BurnRow, Guard, burn_rate, burns, window_name
 from llmops.slo.errors import BadObjectives
 from llmops.slo.exhaustion import exhausted_in_s
 from llmops.slo.objectives import Budget, Measure, Objective, Tally, budget, default_objectives
@@ -10,6 +10,7 @@ from llmops.slo.verdict import SloState, Verdict, judge, windows_needed
 
 __all__ = [
     "BURN_ROWS",
+    "KEEP_S",
     "BadObjectives",
     "Budget",
     "Burn",

@@ -37,13 +37,19 @@ BURN_ROWS: tuple[BurnRow, ...] = (
 )
 
 
+KEEP_S = 300.0
+"""As long as the shortest window: what comes back within it is the same trouble."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """Few requests make any failure a fast burn: a page takes `min_bad` bad ones, among at least `min_total` requests
-    of the long window or as at least half of those of the short one."""
+    of the long window or as at least half of those of the short one. And they make a burn jump about its threshold: an
+    alert goes on until it was under it for `keep_s`."""
 
     min_bad: int = 3
     min_total: int = 50
+    keep_s: float = KEEP_S
 
     def allows(self, long: Tally, short: Tally) -> bool:
         """Enough happened to wake somebody up: many requests to judge by, or hardly one that works now."""

@@ -22,12 +22,12 @@ class Judge:
     def __init__(self, store: Store, objectives: Sequence[Objective], guard: Guard) -> None:
         self.objectives = tuple(objectives)
         self._store = store
-        self._guard = guard
+        self.guard = guard
         self._kept: dict[tuple[Question, float], tuple[float, Answer]] = {}
 
     def verdicts(self, now: float) -> list[Verdict]:
         """The verdict on every objective at `now`."""
-        return verdicts(self.objectives, self._guard, lambda question, window_s: self._answer(question, window_s, now))
+        return verdicts(self.objectives, self.guard, lambda question, window_s: self._answer(question, window_s, now))
 
     def exemplars(self, verdict: Verdict, now: float) -> list[str]:
         """Requests that show what is wrong, from the window whose burn speaks; none while nothing is."""

@@ -175,7 +175,7 @@ class Watch:
         return [
             finding
             for verdict in self._judge.verdicts(now)
-            for finding in slo_findings(verdict, self._judge.exemplars(verdict, now))
+            for finding in slo_findings(verdict, self._judge.exemplars(verdict, now), keep_s=self._judge.guard.keep_s)
         ]
 
     def _ask_serve(self) -> ServeSnapshot | str:
