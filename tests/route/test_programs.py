@@ -168,7 +168,7 @@ def test_the_canary_asks_a_running_serve_and_users_figures_know_nothing_of_it(tm
         assert box.chat().status_code == 200
         until(lambda: _probes(box, failed=0) >= 2, 30, lambda: box.log("up"))
         status = json.loads(box.call("status", "--json").stdout)
-        assert (status["outcomes"], status["benchmarks"]) == ({"success": 1}, [])
+        assert (status["requests_by_outcome"], status["benchmarks"]) == ({"success": 1}, [])
         with box.store() as store:
             assert store.counts(0.0, time.time() + 60, slow_s=3.0).total == 1
             assert store.benchmarks() == []
