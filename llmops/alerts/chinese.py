@@ -98,6 +98,7 @@ CHINESE: Mapping[str, str] = {
     "firing": "触发",
     "repeat": "仍在触发",
     "resolved": "已恢复",
+    "headline": "{severity} {action}：{name}",
     "line": "{severity} {action}：{name}。{reason}。开始于 {since}{exemplars}。处理手册：{runbook}",
     "line.exemplars": "。查看：{command}",
     "letter.since": "开始时间：{since}（已持续 {duration_s:.0f} 秒）",

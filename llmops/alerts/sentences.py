@@ -98,6 +98,7 @@ ENGLISH: Mapping[str, str] = {
     "firing": "firing",
     "repeat": "still firing",
     "resolved": "resolved",
+    "headline": "{severity} {action}: {name}",
     "line": "{severity} {action}: {name}. {reason}. Since {since}{exemplars}. Runbook: {runbook}",
     "line.exemplars": ". Look at: {command}",
     "letter.since": "Since: {since} ({duration_s:.0f} s)",

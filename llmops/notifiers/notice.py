@@ -41,8 +41,8 @@ class Notice:
     @property
     def headline(self) -> str:
         """Severity, what became of it, and its name."""
-        words = (say(self.severity).text(self.language), say(self.action).text(self.language))
-        return safe_line(f"{words[0]} {words[1]}: {self.name}")
+        said = say("headline", severity=say(self.severity), action=say(self.action), name=self.name)
+        return safe_line(said.text(self.language))
 
     @property
     def line(self) -> str:

@@ -39,9 +39,9 @@ def test_what_is_not_known_has_no_line() -> None:
 def test_every_alert_of_a_group_has_a_paragraph_in_the_language_of_the_reader() -> None:
     both = notification(item(name=say("vram"), slo=SLO), item("resolved", exemplars=("q",)), language="zh")
     first, second = letter_of(both).split("\n\n")
-    assert first.startswith("紧急 触发: 显存即将用尽\n")
+    assert first.startswith("紧急 触发：显存即将用尽\n")
     assert "剩余错误预算：-200%" in first
-    assert second.startswith("紧急 已恢复: Fast\n")
+    assert second.startswith("紧急 已恢复：Fast\n")
     assert "查看命令：llmops requests show --state /var/lib/llmops -- q\n" in second
 
 
