@@ -131,7 +131,7 @@ class ElasticRecord:
         return self._rows(every(*which), _NEWEST, limit)
 
     def request(self, request_id: str) -> list[Document]:
-        if not request_id or request_id != request_id.encode("utf-8", "replace").decode("utf-8"):
+        if not request_id or not _is_sendable(request_id):
             return []
         by_id, by_event = field("request_id"), "event.id"
         if exact := self._documents(REQUESTS, equals(by_id, request_id), _NEWEST, _ALL):
@@ -197,6 +197,8 @@ class ElasticRecord:
         return self._documents(ALERTS, query_of(None), _NEWEST, limit)
 
     def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        if suite is not None and not _is_sendable(suite):
+            return []
         which = query_of(None) if suite is None else equals(name_of(BenchmarkEvent, "suite"), suite)
         return self._documents(BENCHMARKS, which, _NEWEST, limit)
 
@@ -273,3 +275,8 @@ class ElasticRecord:
                 return
             limit -= len(hits)
             after = hits[-1]["sort"]
+
+
+def _is_sendable(text: str) -> bool:
+    """Can be told in UTF-8; a lone surrogate from a command line cannot, and matches nothing."""
+    return text == text.encode("utf-8", "replace").decode("utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shlex
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,7 +13,7 @@ from llmops.events.names import name_of, seconds_of
 from llmops.settings import Settings
 from llmops.shell import standing
 from llmops.shell.alerts import as_object, clock, why
-from llmops.shell.tabular import print_json, shown
+from llmops.shell.tabular import console_for, print_json, shown
 from llmops.untrusted import safe_line
 from llmops.watching.standing import Standing
 
@@ -53,7 +52,7 @@ def _print(settings: Settings, alert: Standing, changes: list[Document]) -> None
     ]
     for head, text in rows:
         table.add_row(f"[bold]{head}[/]", escape(safe_line(text)))
-    Console(highlight=False).print(table)
+    console_for().print(table)
 
 
 def _change(document: Document) -> str:

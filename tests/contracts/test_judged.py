@@ -44,7 +44,7 @@ def test_probes_are_good_when_they_were_answered(record: Record) -> None:
     assert record.probes(NOW, NOW + 4) == Judged(total=4, bad=3)
     assert record.probes(NOW + 4, NOW + 5) == Judged(total=1, bad=0)
     assert record.probes(NOW + 5, NOW + 6) == Judged(total=0, bad=0)
-    assert len(record.benchmarks(limit=9)) == 6
+    assert len(record.benchmarks(limit=9, suite=None)) == 6
 
 
 def test_exemplars_of_late_first_tokens_are_the_latest(record: Record) -> None:
