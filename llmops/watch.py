@@ -6,21 +6,34 @@ import logging
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable, Sequence
 
-from llmops.alerts.evaluate import MemoryLimits
+from llmops.alerts.gauges import Limits
+from llmops.alerts.surroundings import SHIP_SILENT_S, DiskLimits, Room
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
-from llmops.notifiers import Console, Delivery, Notifier, Webhook
+from llmops.notifiers import BadChannel, Delivery, Notifier, notification_of
+from llmops.overview.counting import counted_s
+from llmops.overview.objectives import guard_of, objectives_of
+from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
-from llmops.slo import Guard, default_objectives
+from llmops.slo import BadObjectives, Objective
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
+from llmops.untrusted import safe_line
 from llmops.watching.benchmarks import schedule_benchmarks
+from llmops.watching.canaries import schedule_canary
+from llmops.watching.cards import Cards
+from llmops.watching.channels import notifiers
+from llmops.watching.gauges import Gauges
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.lock import AlreadyWatched, WatchLock
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
+from llmops.watching.surroundings import Surroundings
+from llmops.watching.telling import Teller, pace_of
 
 __all__ = ["Watch", "build", "run"]
 
@@ -31,57 +44,103 @@ _log = logging.getLogger(__name__)
 def run(settings: Settings) -> int:
     """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
     try:
+        channels = notifiers(settings)
+        objectives = objectives_of(settings.objectives)
         lock = WatchLock(settings.state.directory / "watch.lock")
-        store = open_store(settings.state.store, slow_s=settings.objectives.latency_threshold_s)
-    except (AlreadyWatched, StoreUnreadable, OSError) as error:
-        sys.stderr.write(f"{error}\n")
+        store = open_store(
+            settings.state.store, slow_s=counted_s(objectives, "duration"), late_s=counted_s(objectives, "ttft")
+        )
+    except (BadChannel, BadObjectives, AlreadyWatched, StoreUnreadable, OSError) as error:
+        sys.stderr.write(f"{safe_line(str(error))}\n")
         return 2
     bus = open_record(settings, "watch")
-    delivery = Delivery(_notifiers(settings))
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
-    watch = build(settings, url, store, bus, delivery)
+    watch = build(settings, url, store, bus, objectives, channels)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
+    canary = schedule_canary(settings.canary, url, bus.emit, settings.watch.key)
     if settings.bench.enabled:
         benchmarks.start()
+    if settings.canary.enabled:
+        canary.start()
     watch.run(stop, settings.watch.interval_s)
     benchmarks.stop()
+    canary.stop()
+    watch.close()
     bus.close()
     watch.catch_up()
-    delivery.close()
     store.close()
     lock.release()
     return 0
 
 
-def build(settings: Settings, url: str, store: Store, bus: Bus, delivery: Delivery) -> Watch:
+def build(
+    settings: Settings,
+    url: str,
+    store: Store,
+    bus: Bus,
+    objectives: Sequence[Objective],
+    channels: Sequence[Notifier],
+    *,
+    clock: Callable[[], float] = time.time,
+) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
-    objectives = default_objectives(
-        window_s=dials.window_s,
-        latency_threshold_s=dials.latency_threshold_s,
-        latency_target=dials.latency_target,
-        availability_target=dials.availability_target,
-    )
     return Watch(
         store=store,
         follower=JournalFollower(settings.state.journal, store),
         bus=bus,
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
-        judge=Judge(store, objectives, Guard(min_bad=dials.min_bad, min_total=dials.min_total)),
+        judge=Judge(store, objectives, guard_of(dials)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
-        delivery=delivery,
-        limits=MemoryLimits(
-            fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s
-        ),
+        teller=_teller(settings, store, bus, channels),
+        gauges=_gauges(settings, store),
         serve_down_for_s=settings.watch.serve_down_for_s,
         keeper=Keeper(store, ages_s(settings.store)),
-        journal=str(settings.state.journal),
+        clock=clock,
     )
+
+
+def _teller(settings: Settings, store: Store, bus: Bus, channels: Sequence[Notifier]) -> Teller:
+    language, state = settings.alerts.spoken, str(settings.state.directory)
+    return Teller(
+        store,
+        bus,
+        lambda report: Delivery(channels, report),
+        words=lambda message: notification_of(message, state=state, language=language),
+        orders=QuietFile(settings.state.directory).orders,
+        pace=pace_of(settings.alerts),
+    )
+
+
+def _gauges(settings: Settings, store: Store) -> Gauges:
+    dials, limits = settings.objectives, settings.gauges
+    cards = Cards(
+        store,
+        source=dials.vram_source,
+        memory=Limits(fire=dials.vram_fire, clear=dials.vram_clear, for_s=dials.vram_for_s, keep_s=dials.vram_keep_s),
+        temperature=Limits(
+            fire=limits.temperature_fire_c,
+            clear=limits.temperature_clear_c,
+            for_s=limits.temperature_for_s,
+            keep_s=limits.temperature_keep_s,
+        ),
+    )
+    surroundings = Surroundings(
+        store,
+        settings.state.directory,
+        settings.state.ship,
+        disk=DiskLimits(
+            ticket=Room(share=limits.disk_fire, size_bytes=limits.disk_fire_bytes),
+            clear=Room(share=limits.disk_clear, size_bytes=limits.disk_clear_bytes),
+        ),
+        ship_silent_s=max(SHIP_SILENT_S, 3 * settings.elastic.poll_s, 3 * settings.elastic.longest_wait_s),
+    )
+    return Gauges(cards.rules, surroundings.rules)
 
 
 def _retention(settings: Settings, store: Store) -> Retention:
@@ -104,8 +163,3 @@ def ages_s(dials: StoreSettings) -> dict[Kept, float]:
         "hours": dials.hours_d,
     }
     return {kept: 86400.0 * age_d for kept, age_d in days.items()}
-
-
-def _notifiers(settings: Settings) -> list[Notifier]:
-    webhook_url = settings.watch.webhook_url
-    return [Console(), *([Webhook(webhook_url)] if webhook_url else [])]

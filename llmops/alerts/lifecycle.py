@@ -11,13 +11,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+from llmops.alerts.phrases import say
 from llmops.alerts.rules import Finding
-from llmops.alerts.sentences import say
 
 Action: TypeAlias = Literal["pending", "firing", "resolved", "inactive"]
 """`inactive`: it cleared while it was pending. That is recorded, and nobody is told."""
-TOLD: frozenset[Action] = frozenset({"firing", "resolved"})
-"""Transitions that people hear of."""
 _IDS = uuid.UUID("5f0c8a52-7c39-5d0e-9a53-9d0f6f0f5b11")
 
 
@@ -63,6 +61,15 @@ class Transition:
         """The same transition has the same id, however often it is computed."""
         milliseconds = round(self.started * 1000)
         return str(uuid.uuid5(_IDS, f"{self.finding.fingerprint}/{milliseconds}/{self.action}"))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, for keeping."""
+        return {"action": self.action, "at": self.at, "started": self.started, "finding": self.finding.to_json()}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Transition:
+        """What `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
+        return cls(**{**value, "finding": Finding.from_json(value["finding"])})
 
 
 States: TypeAlias = Mapping[str, AlertState]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from typing import Any
 
 from llmops.alerts.lifecycle import AlertState, Transition
+from llmops.alerts.phrases import as_is
 from llmops.alerts.rules import Finding, Severity
+from llmops.alerts.telling import Message
 from llmops.events import AlertEvent, Document
 from llmops.events.names import name_of, seconds_of
 
@@ -22,14 +25,14 @@ def to_event(transition: Transition) -> AlertEvent:
         event_id=transition.event_id,
         action=transition.action,
         rule_id=finding.rule_id,
-        rule_name=finding.name,
+        rule_name=str(finding.name),
         severity=finding.severity,
         severity_number=SEVERITY_NUMBERS[finding.severity],
         state="inactive" if is_over else transition.action,
         fingerprint=finding.fingerprint,
         value=finding.value,
         threshold=finding.threshold,
-        reason=finding.reason,
+        reason=str(finding.reason),
         start=transition.started,
         end=transition.at if is_over else None,
         duration_ns=round((transition.at - transition.started) * 1e9) if is_over else None,
@@ -45,6 +48,30 @@ def to_event(transition: Transition) -> AlertEvent:
         window_long=slo.window_long if slo else None,
         budget_remaining=slo.budget_remaining if slo else None,
         exemplars=finding.exemplars,
+    )
+
+
+def delivery_event(message: Message, channel: str, *, attempts: int, why: str | None, at: float) -> AlertEvent:
+    """How a channel fared with a message, under the alert that it tells first. `why`: what failed, None where nothing
+    did."""
+    item = message.items[0]
+    finding = item.transition.finding
+    return AlertEvent(
+        at=at,
+        event_id=str(uuid.uuid5(uuid.UUID(message.id), f"{channel}/{'failure' if why else 'success'}")),
+        action="not_notified" if why else "notified",
+        rule_id=finding.rule_id,
+        rule_name=str(finding.name),
+        severity=finding.severity,
+        severity_number=SEVERITY_NUMBERS[finding.severity],
+        state="inactive" if item.action == "resolved" else "firing",
+        fingerprint=finding.fingerprint,
+        reason=why or f"{item.action} told",
+        start=item.transition.started,
+        exemplars=finding.exemplars,
+        channel=channel,
+        channel_outcome="failure" if why else "success",
+        channel_attempts=attempts,
     )
 
 
@@ -64,12 +91,12 @@ def _state(document: Document) -> AlertState | None:
         return None
     finding = Finding(
         rule_id=str(_of(document, "rule_id")),
-        name=str(_of(document, "rule_name")),
+        name=as_is(str(_of(document, "rule_name"))),
         severity=severity,
         active=True,
         value=_of(document, "value"),
         threshold=_of(document, "threshold"),
-        reason=str(_of(document, "reason")),
+        reason=as_is(str(_of(document, "reason"))),
         exemplars=tuple(_of(document, "exemplars") or ()),
     )
     started = seconds_of(start)

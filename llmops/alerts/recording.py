@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 
+from llmops.alerts.phrases import Phrase, say
 from llmops.alerts.rules import Finding
-from llmops.alerts.sentences import say
 
 FULL_RULE_ID, LOST_RULE_ID = "journal_full", "record_lost"
 FULL_FOR_S = 5.0
@@ -59,7 +59,7 @@ def journal_finding(writers: Sequence[Writer], disk: Disk, *, is_complete: bool)
     )
 
 
-def _full_reason(stuck: Writer | None, disk: Disk, is_nearly_full: bool) -> str:
+def _full_reason(stuck: Writer | None, disk: Disk, is_nearly_full: bool) -> Phrase:
     if stuck is not None:
         return say("journal_full.stuck", writer=stuck.name, why=stuck.trouble, waiting=stuck.waiting)
     used, most = (f"{size_bytes / 2**30:.1f} GiB" for size_bytes in (disk.used_bytes, disk.max_bytes))
@@ -70,21 +70,17 @@ def loss_finding(known: Mapping[str, int], writers: Sequence[Writer], removed: i
     """Something is nowhere now that was an event. `known`: losses already told, by instance; `removed`: events that
     went with old files at the hard cap since the last look."""
     lost = {writer.name: writer.lost - known.get(writer.instance_id, 0) for writer in writers}
-    parts = [say("record_lost.writer", writer=name, events=_events(count)) for name, count in lost.items() if count > 0]
-    parts += [say("record_lost.removed", events=_events(removed))] if removed else []
+    parts = [say("record_lost.writer", writer=name, count=count) for name, count in lost.items() if count > 0]
+    parts += [say("record_lost.removed", count=removed)] if removed else []
     return Finding(
         rule_id=LOST_RULE_ID,
         name=say("record_lost"),
         severity="ticket",
         active=bool(parts),
         value=float(removed + sum(count for count in lost.values() if count > 0)),
-        reason="; ".join(parts) or say("record_lost.calm"),
+        reason=say("several", parts=tuple(parts)) if parts else say("record_lost.calm"),
         keep_s=LOST_KEEP_S,
     )
-
-
-def _events(count: int) -> str:
-    return "1 event" if count == 1 else f"{count} events"
 
 
 def told(known: Mapping[str, int], writers: Sequence[Writer], *, is_complete: bool) -> dict[str, int]:

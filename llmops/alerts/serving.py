@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, TypeAlias
 
+from llmops.alerts.phrases import Phrase, say
 from llmops.alerts.rules import Finding
-from llmops.alerts.sentences import say
 from llmops.events.snapshot import ServeSnapshot
 
 RULE_ID = "serve_down"
@@ -63,5 +63,5 @@ def _is_down(condition: Condition, is_firing: bool) -> bool | None:
     return condition != "up"
 
 
-def _reason(serving: Serving) -> str:
+def _reason(serving: Serving) -> Phrase:
     return say(f"serve_down.{serving.condition}", why=serving.detail, state=serving.detail)

@@ -64,7 +64,7 @@ async def run_benchmark(
     done = [timing for timing in timings if timing is not None]
     measured = _event(snapshot, done, requests - len(done), at=at, duration_s=duration_s)
     return dataclasses.replace(
-        measured, trigger=trigger, concurrency=concurrency, max_tokens=max_tokens, url=_without_secrets(url)
+        measured, trigger=trigger, concurrency=concurrency, max_tokens=max_tokens, url=without_secrets(url)
     )
 
 
@@ -114,7 +114,7 @@ class _Asking:
             return None
 
 
-def _without_secrets(url: str) -> str:
+def without_secrets(url: str) -> str:
     """Where serve is, without a name and password that somebody put into the address."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"

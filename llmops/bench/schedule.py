@@ -1,4 +1,4 @@
-"""When the self-benchmark runs: every few hours, and never while users wait."""
+"""When the stack measures itself: the self-benchmark rarely, the canary often, and neither while users wait."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from llmops.events.snapshot import ServeSnapshot
 
 _log = logging.getLogger(__name__)
-_JOB = "self-benchmark"
 
 
 class Schedule:
@@ -26,13 +25,15 @@ class Schedule:
         retry_s: float,
         first_after_s: float | None = None,
         stopping: threading.Event | None = None,
+        what: str = "self-benchmark",
     ) -> None:
         self._run = run
+        self._what = what
         self._interval_s = interval_s
         self._stopping = stopping or threading.Event()
         self._retry_s = min(retry_s, interval_s)
         self._first_after_s = interval_s if first_after_s is None else first_after_s
-        # A machine that slept runs a missed benchmark once, not once for each that it missed.
+        # A machine that slept makes a missed run once, not once for each that it missed.
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone=datetime.UTC)
 
@@ -49,14 +50,14 @@ class Schedule:
 
     def _again_after(self, seconds: float) -> None:
         due = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
-        self._scheduler.add_job(self._once, "date", run_date=due, id=_JOB, replace_existing=True)
+        self._scheduler.add_job(self._once, "date", run_date=due, id=self._what, replace_existing=True)
 
     def _once(self) -> None:
         done = True
         try:
             done = self._run()
         except Exception:
-            _log.exception("the self-benchmark failed")
+            _log.exception("the %s failed", self._what)
         finally:
             if self._scheduler.running:
                 self._again_after(self._interval_s if done else self._retry_s)

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
-from llmops.events import RequestEvent
+from llmops.events import BenchmarkEvent, RequestEvent
 from llmops.events.names import name_of
+from llmops.store.columns import CANARY, MEASURES
 from llmops.store.conditions import Comparison, Condition, Every, Not
+from llmops.store.contract import Late
 
 Query: TypeAlias = dict[str, Any]
 
@@ -66,11 +68,22 @@ ELIGIBLE = every(no(equals(field("slo_eligible"), False)), NOT_SYNTHETIC)
 SUCCESSFUL = every(equals(field("outcome"), "success"), NOT_SYNTHETIC)
 
 
-def slower(slow_s: float) -> Query:
-    """Longer than this in all."""
+AWAITED = every(ELIGIBLE, some([exists(field("ttft_s")), FAILED]))
+"""Had a first token, or failed before it."""
+NEVER = no(exists(field("ttft_s")))
+PROBE = equals(name_of(BenchmarkEvent, "suite"), CANARY)
+ANSWERED = every(
+    {"range": {name_of(BenchmarkEvent, "completed"): {"gt": 0}}},
+    no({"range": {name_of(BenchmarkEvent, "failed"): {"gt": 0}}}),
+)
+
+
+def slower(slow_s: float, by: Late = "duration") -> Query:
+    """Longer than this in all, or to the first token."""
+    name = field(MEASURES[by])
     if not math.isfinite(slow_s):
-        return {"match_none": {}} if slow_s > 0 else exists(field("duration_s"))
-    return {"range": {field("duration_s"): {"gt": slow_s}}}
+        return {"match_none": {}} if slow_s > 0 else exists(name)
+    return {"range": {name: {"gt": slow_s}}}
 
 
 def query_of(condition: Condition | None) -> Query:

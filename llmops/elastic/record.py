@@ -11,14 +11,18 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from llmops.elastic import tallies
+from llmops.elastic import blaming, tallies
 from llmops.elastic.client import plain_words
 from llmops.elastic.delivery import Delivery
 from llmops.elastic.journal import Line, read_line
 from llmops.elastic.queries import (
+    ANSWERED,
+    AWAITED,
     ELIGIBLE,
     FAILED,
+    NEVER,
     NOT_SYNTHETIC,
+    PROBE,
     SUCCESSFUL,
     Query,
     equals,
@@ -32,8 +36,25 @@ from llmops.elastic.queries import (
     span,
 )
 from llmops.elastic.streams import ALERTS, BENCHMARKS, EVENT_STREAMS, REQUESTS, SAMPLES, Stream
-from llmops.events import Document
-from llmops.store import Bucket, Counts, Dimension, How, Measure, Percentiles, RequestRow, Usage
+from llmops.events import BenchmarkEvent, Document
+from llmops.events.names import name_of
+from llmops.store import (
+    Blame,
+    Blamed,
+    Bucket,
+    Counts,
+    Dimension,
+    Ended,
+    How,
+    Judged,
+    Late,
+    Measure,
+    Over,
+    Percentiles,
+    Probed,
+    RequestRow,
+    Usage,
+)
 from llmops.store.answers import LONGEST_S, percentiles
 from llmops.store.columns import MEASURES, columns_of, shown
 from llmops.store.conditions import FIELDS, Condition
@@ -45,7 +66,6 @@ _ALL = 1 << 40
 _NEWEST: Sequence[Mapping[str, Any]] = ({"@timestamp": "desc"}, {"_seq_no": "desc"}, {"event.id": "desc"})
 """Of two of one moment, the one that was taken later is newer."""
 _OLDEST: Sequence[Mapping[str, Any]] = ({"@timestamp": "asc"}, {"_seq_no": "asc"}, {"event.id": "asc"})
-_SLOWEST: Sequence[Mapping[str, Any]] = ({field("duration_s"): "desc"}, *_NEWEST)
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +101,16 @@ class ElasticRecord:
             return Counts(total=0, failed=0, slow=0)
         return Counts(total=total, failed=found["failed"]["doc_count"], slow=found["slow"]["doc_count"])
 
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        asked = {"bad": {"filter": some([NEVER, slower(late_s, "ttft")])}}
+        total, found = self._count(REQUESTS, every(span(since, until), AWAITED), asked)
+        return Judged(total=total, bad=found["bad"]["doc_count"] if total else 0)
+
+    def probes(self, since: float, until: float) -> Judged:
+        asked = {"good": {"filter": ANSWERED}}
+        total, found = self._count(BENCHMARKS, every(span(since, until), PROBE), asked)
+        return Judged(total=total, bad=total - found["good"]["doc_count"] if total else 0)
+
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         which = [span(since, until)] + ([] if synthetic else [NOT_SYNTHETIC])
         return tallies.outcomes_of(self._count(REQUESTS, every(*which), tallies.outcomes_asked())[1])
@@ -101,7 +131,7 @@ class ElasticRecord:
         return self._rows(every(*which), _NEWEST, limit)
 
     def request(self, request_id: str) -> list[Document]:
-        if not request_id or request_id != request_id.encode("utf-8", "replace").decode("utf-8"):
+        if not request_id or not _is_sendable(request_id):
             return []
         by_id, by_event = field("request_id"), "event.id"
         if exact := self._documents(REQUESTS, equals(by_id, request_id), _NEWEST, _ALL):
@@ -115,12 +145,20 @@ class ElasticRecord:
         return [row for row in rows if row.started_at < until]
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
         eligible = every(span(since, until), ELIGIBLE)
         failed = self._rows(every(eligible, FAILED), _NEWEST, limit) if failures_first else []
-        which = every(eligible, slower(slow_s), no(FAILED)) if failures_first else every(eligible, slower(slow_s))
-        slow = self._rows(which, _SLOWEST, limit - len(failed))
+        late = every(eligible, slower(slow_s, by))
+        slowest = ({field(MEASURES[by]): "desc"}, *_NEWEST)
+        slow = self._rows(every(late, no(FAILED)) if failures_first else late, slowest, limit - len(failed))
         return [row.request_id for row in (*failed, *slow)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
@@ -135,14 +173,34 @@ class ElasticRecord:
         _, found = self._count(REQUESTS, every(span(since, until), NOT_SYNTHETIC), tallies.usage_asked(names))
         return tallies.usage_of(found, limit)
 
+    def oldest(self) -> float | None:
+        return next((row.at for row in self._rows(query_of(None), _OLDEST, 1)), None)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        rows = self._rows(every(span(since, until), ELIGIBLE), _OLDEST, _ALL)
+        return [Ended(row.at, row.duration_s, row.ttft_s, row.outcome == "failure") for row in rows]
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        documents = self._documents(BENCHMARKS, every(span(since, until), PROBE), _OLDEST, _ALL)
+        return [Probed(row.at, row.failed == 1) for row in map(columns_of, documents) if row is not None]
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        which = every(span(since, until), ELIGIBLE, blaming.bad(over))
+        return blaming.blamed(*self._count(REQUESTS, which, blaming.asked(by)), by, limit)
+
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(SAMPLES, span(since, until), _OLDEST, _ALL)
 
     def alerts(self, *, limit: int = 100) -> list[Document]:
         return self._documents(ALERTS, query_of(None), _NEWEST, limit)
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        return self._documents(BENCHMARKS, query_of(None), _NEWEST, limit)
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        if suite is not None and not _is_sendable(suite):
+            return []
+        which = query_of(None) if suite is None else equals(name_of(BenchmarkEvent, "suite"), suite)
+        return self._documents(BENCHMARKS, which, _NEWEST, limit)
 
     def totals(self) -> dict[str, int]:
         counts = {stream.dataset: self._count(stream, query_of(None), {})[0] for stream in EVENT_STREAMS}
@@ -217,3 +275,8 @@ class ElasticRecord:
                 return
             limit -= len(hits)
             after = hits[-1]["sort"]
+
+
+def _is_sendable(text: str) -> bool:
+    """Can be told in UTF-8; a lone surrogate from a command line cannot, and matches nothing."""
+    return text == text.encode("utf-8", "replace").decode("utf-8")

@@ -50,10 +50,17 @@ def write_report(path: Path, report: ShipReport) -> None:
 
 def read_report(path: Path) -> ShipReport | None:
     """The last report; None when nothing was ever shipped. One whose process is gone without a word says so."""
+    report = last_report(path)
+    if report is not None and report.state != "stopped" and not Path(f"/proc/{report.process_id}").exists():
+        report.state, report.problem = "stopped", "it ended without a word"
+    return report
+
+
+def last_report(path: Path) -> ShipReport | None:
+    """As the shipper wrote it, whatever became of its process; None when there is none that can be read."""
     try:
         report = ShipReport(**json.loads(path.read_text(encoding="utf-8")))
-        if report.state != "stopped" and not Path(f"/proc/{int(report.process_id)}").exists():
-            report.state, report.problem = "stopped", "it ended without a word"
+        report.at, report.process_id = float(report.at), int(report.process_id)
     except (OSError, ValueError, TypeError):
         return None
     return report

@@ -196,15 +196,21 @@ class AlertEvent:
         return f"alert {self.rule_name} {self.action}: {self.reason}"
 
     def level(self) -> str:
-        """A firing page is an error in the log, everything else a warning or less."""
+        """A firing page is an error in the log, and so is an alert that nobody could be told of."""
+        if self.channel is not None:
+            return "DEBUG" if self.channel_outcome == "success" else "ERROR"
         if self.action == "firing":
             return "ERROR" if self.severity == "page" else "WARNING"
         return "INFO"
 
 
+CANARY = "canary"
+"""The suite of a benchmark that is a single tiny question."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkEvent:
-    """One run of the self-benchmark, measured from outside as an HTTP client."""
+    """One run of the self-benchmark, or of the canary, measured from outside as an HTTP client."""
 
     dataset: ClassVar[str] = "llmops.benchmark"
     stream_type: ClassVar[str] = "logs"
@@ -258,9 +264,12 @@ class BenchmarkEvent:
     regression: bool | None = named("llmops.benchmark.regression", "boolean")
     delta_ttft_pct: float | None = named("llmops.benchmark.delta_pct.ttft_p50", "double")
     delta_throughput_pct: float | None = named("llmops.benchmark.delta_pct.output_tokens", "double")
+    error_message: str | None = named("error.message", "text")
 
     def message(self) -> str:
         """One human line."""
+        if self.suite == CANARY:
+            return f"canary failed: {self.error_message}" if self.failed else f"canary: {self.e2e_p50_s or 0.0:.3f} s"
         return (
             f"benchmark {self.trigger}: {self.output_tokens_per_s or 0.0:.1f} tokens/s, "
             f"TTFT P50 {1000 * (self.ttft_p50_s or 0.0):.0f} ms, {self.failed} of "
@@ -268,7 +277,9 @@ class BenchmarkEvent:
         )
 
     def level(self) -> str:
-        """A regression is a warning."""
+        """A regression is a warning; a canary that comes back is no news."""
+        if self.suite == CANARY and not self.failed:
+            return "DEBUG"
         return "WARNING" if self.regression or self.failed else "INFO"
 
 

@@ -7,6 +7,7 @@ from typing import TextIO
 
 from llmops.notifiers.errors import DeliveryFailed
 from llmops.notifiers.notice import Notice
+from llmops.notifiers.notification import Notification
 
 _BELL = "\a"
 _PLAIN = "\x1b[0m"
@@ -21,14 +22,17 @@ class Console:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
 
-    def deliver(self, notice: Notice) -> None:
-        line = notice.line
+    def deliver(self, notification: Notification) -> None:
         try:
-            if self._stream.isatty():
-                is_over = notice.action == "resolved"
-                colour = _COLOURS["resolved" if is_over else notice.severity]
-                line = f"{'' if is_over else _BELL}{colour}{line}{_PLAIN}"
-            self._stream.write(f"{line}\n")
+            for notice in notification.notices:
+                self._stream.write(f"{self._line(notice)}\n")
             self._stream.flush()
         except (OSError, ValueError) as error:
-            raise DeliveryFailed(f"the terminal did not take it ({error})") from error
+            raise DeliveryFailed(f"the terminal did not take it ({error})", is_final=True) from error
+
+    def _line(self, notice: Notice) -> str:
+        if not self._stream.isatty():
+            return notice.line
+        is_over = notice.action == "resolved"
+        colour = _COLOURS["resolved" if is_over else notice.severity]
+        return f"{'' if is_over else _BELL}{colour}{notice.line}{_PLAIN}"

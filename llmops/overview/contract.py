@@ -26,6 +26,7 @@ Reason: TypeAlias = Literal[
     "serve_dead",
     "serve_unreachable",
     "record_missing",
+    "objectives_unreadable",
     "record_stale",
     "nothing_readable",
 ]
@@ -48,6 +49,8 @@ class SloChip:
     burn: float | None
     """How many times faster than allowed over the last hour."""
     state: SloState
+    exhausted_in_s: float | None = None
+    """Until the budget is spent at the pace of the last hour; 0: it is. None: it lasts, or nothing is known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,8 @@ class Overview:
     series: tuple[Bucket, ...] = ()
     series_step_s: float = 5.0
     slo: tuple[SloChip, ...] = ()
+    objectives_error: str | None = None
+    """Why there are no objectives to judge: the sentence about their file."""
     alerts: tuple[AlertLine, ...] = ()
     requests: tuple[RequestRow, ...] = ()
     devices: tuple[DeviceSnapshot, ...] = ()

@@ -12,10 +12,13 @@ from llmops.events import Document
 from llmops.events.names import seconds_of
 from llmops.events.snapshot import ServeSnapshot, ServeState
 from llmops.overview.contract import AlertLine, BenchmarkLine, Health, Overview, Reason, SloChip
-from llmops.overview.objectives import AHEAD_S, chips
+from llmops.overview.counting import AHEAD_S
+from llmops.overview.objectives import chips
 from llmops.overview.reading import alert_lines, benchmark_line, devices_of
 from llmops.settings import ObjectiveSettings
+from llmops.slo import BadObjectives
 from llmops.store.contract import Percentiles, RequestRow, Store
+from llmops.store.memory import MemoryStore
 from llmops.store.segments import journal_bytes
 
 Fetch: TypeAlias = Callable[[str, float], ServeSnapshot]
@@ -36,6 +39,7 @@ _NONE = Percentiles(count=0, p50=None, p95=None, p99=None)
 class _Judged:
     at: float
     slo: tuple[SloChip, ...] = ()
+    objectives_error: str | None = None
     alerts: tuple[AlertLine, ...] = ()
     benchmarks: tuple[BenchmarkLine, ...] = ()
 
@@ -58,7 +62,14 @@ def look(
     samples = store.samples(now - _stale_after_s(serve), until) if store else []
     requests = tuple(store.requests(limit=limit)) if store else ()
     age_s = _record_age_s(now, samples, requests)
-    health, reason = assess(serve, store is not None, _is_stale(serve, now, age_s), judged.slo, judged.alerts)
+    health, reason = assess(
+        serve,
+        store is not None,
+        _is_stale(serve, now, age_s),
+        judged.slo,
+        judged.alerts,
+        can_judge=judged.objectives_error is None,
+    )
     return Overview(
         at=now,
         url=url,
@@ -79,6 +90,7 @@ def look(
         series=tuple(store.series(*_aligned(now), STEP_S)) if store else (),
         series_step_s=STEP_S,
         slo=judged.slo,
+        objectives_error=judged.objectives_error,
         alerts=judged.alerts,
         requests=requests,
         devices=serve.devices if serve and serve.devices else devices_of(samples),
@@ -96,15 +108,31 @@ def _ask(fetch: Fetch, url: str) -> tuple[ServeSnapshot | None, str | None]:
 
 def _judge(store: Store | None, now: float, objectives: ObjectiveSettings, previous: Overview | None) -> _Judged:
     if store is None:
-        return _Judged(at=now)
+        return _Judged(at=now, objectives_error=_chips(MemoryStore(), now, objectives)[1])
     if previous is not None and previous.recorded and 0 <= now - previous.judged_at < _JUDGE_EVERY_S:
-        return _Judged(at=previous.judged_at, slo=previous.slo, alerts=previous.alerts, benchmarks=previous.benchmarks)
+        return _Judged(
+            at=previous.judged_at,
+            slo=previous.slo,
+            objectives_error=previous.objectives_error,
+            alerts=previous.alerts,
+            benchmarks=previous.benchmarks,
+        )
+    slo, error = _chips(store, now, objectives)
     return _Judged(
         at=now,
-        slo=chips(store, now, objectives),
+        slo=slo,
+        objectives_error=error,
         alerts=alert_lines(store.alerts(limit=200)),
         benchmarks=tuple(benchmark_line(document) for document in store.benchmarks(limit=2)),
     )
+
+
+def _chips(store: Store, now: float, objectives: ObjectiveSettings) -> tuple[tuple[SloChip, ...], str | None]:
+    """Where they stand, or why that is not known."""
+    try:
+        return chips(store, now, objectives), None
+    except BadObjectives as error:
+        return (), str(error)
 
 
 def _aligned(now: float) -> tuple[float, float]:
@@ -145,6 +173,8 @@ def assess(
     stale: bool,
     slo: tuple[SloChip, ...],
     alerts: tuple[AlertLine, ...],
+    *,
+    can_judge: bool = True,
 ) -> tuple[Health, Reason]:
     """Health, and the one reason that matters most: who is silent first, then who complains."""
     if serve is None:
@@ -152,6 +182,7 @@ def assess(
     complaints: tuple[tuple[bool, Reason], ...] = (
         (serve.state in _STATES, _STATES.get(serve.state, "all_good")),
         (not recorded, "record_missing"),
+        (not can_judge, "objectives_unreadable"),
         (any(chip.state == "breached" for chip in slo), "slo_breach"),
         (any(alert.state == "firing" for alert in alerts), "alert_firing"),
         (stale, "record_stale"),

@@ -39,6 +39,7 @@ def to_json(overview: Overview) -> dict[str, Any]:
         "requests_by_outcome": dict(overview.outcomes),
         "output_tokens_per_s": _plain(overview.output_tokens_per_s),
         "slo": _plain(overview.slo),
+        "objectives_error": overview.objectives_error,
         "alerts": _plain(overview.alerts),
         "devices": _plain(overview.devices),
         "benchmarks": _plain(overview.benchmarks),

@@ -7,12 +7,14 @@ A value comes from, strongest first: a command-line flag, an environment variabl
 
 from __future__ import annotations
 
+from llmops.settings.alerting import AlertSettings
 from llmops.settings.elastic import ElasticSettings
+from llmops.settings.gauging import GaugeSettings
 from llmops.settings.keeping import StoreSettings
 from llmops.settings.record import EventSettings, StateSettings
 from llmops.settings.section import Section
 from llmops.settings.serving import AdmissionSettings, EngineSettings, GpuSettings, ServeSettings
-from llmops.settings.watching import BenchSettings, ObjectiveSettings, TuiSettings, WatchSettings
+from llmops.settings.watching import BenchSettings, CanarySettings, ObjectiveSettings, TuiSettings, WatchSettings
 
 
 class Settings(Section):
@@ -27,6 +29,9 @@ class Settings(Section):
     gpu: GpuSettings = GpuSettings()
     watch: WatchSettings = WatchSettings()
     bench: BenchSettings = BenchSettings()
+    canary: CanarySettings = CanarySettings()
     objectives: ObjectiveSettings = ObjectiveSettings()
+    gauges: GaugeSettings = GaugeSettings()
+    alerts: AlertSettings = AlertSettings()
     elastic: ElasticSettings = ElasticSettings()
     tui: TuiSettings = TuiSettings()

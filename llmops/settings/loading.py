@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import os
 import re
 import tomllib
@@ -42,8 +43,14 @@ class Loaded:
             for name, field in type(model).model_fields.items():
                 dotted = f"{section}.{name}"
                 value = getattr(model, name)
-                shown = "" if value is None else str(value)
-                yield dotted, shown, self.origins.get(dotted, "default"), field.description or ""
+                yield dotted, _shown(value), self.origins.get(dotted, "default"), field.description or ""
+
+
+def _shown(value: Any) -> str:
+    """A secret shows as stars, in a list too."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def load(flags: Mapping[str, Any] | None = None) -> Loaded:
@@ -102,7 +109,20 @@ def _from_environment() -> tuple[dict[str, Any], str]:
     try:
         return {section: values for section, values in source().items() if isinstance(values, dict)}, "environment"
     except Exception as error:  # pydantic-settings raises its own kind for JSON that does not parse
-        raise BadConfiguration(f"The environment cannot be read: {error}.") from None
+        raise BadConfiguration(_unparsed() or f"The environment cannot be read: {error}.") from None
+
+
+def _unparsed() -> str | None:
+    """The first variable of a list or a table that is no JSON, told without its value."""
+    for name in _names():
+        field, variable = _field(name), f"{_PREFIX}{name.replace('.', '__')}".upper()
+        given = next((value for known, value in os.environ.items() if known.upper() == variable), None)
+        if given and field is not None and any(word in str(field.annotation) for word in ("tuple", "dict")):
+            try:
+                json.loads(given)
+            except ValueError:
+                return f'{variable} in the environment must be JSON: a list as ["a", "b"], a table as {{"a": "b"}}.'
+    return None
 
 
 class _Environment(BaseSettings, Settings):  # type: ignore[misc]  # both spell model_config
@@ -134,6 +154,10 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     field = _field(name)
     if first["type"] == "string_pattern_mismatch" and field is not None and field.examples:
         wrong = f"it must look like {field.examples[0]}"
+    if first["type"] == "tuple_type":
+        wrong = 'write a list, as in ["a", "b"]'
+    if name not in origins and not first["input"]:
+        return f"{name} is empty: {wrong}."
     if (field is not None and "SecretStr" in str(field.annotation)) or _WITH_USER.search(str(first["input"])):
         return f"{name} {where} can't be used: {wrong}."
     return f"{name} {where} is {first['input']!r}: {wrong}."

@@ -1,4 +1,4 @@
-"""Dials of what judges and shows: watch, the self-benchmark, the objectives, the terminal."""
+"""Dials of what judges and shows: watch, the self-benchmark, the canary, the objectives, the terminal."""
 
 from __future__ import annotations
 
@@ -37,19 +37,39 @@ class BenchSettings(Section):
     max_tokens: int = Field(32, gt=0, description="answer length of each")
 
 
+class CanarySettings(Section):
+    """A tiny question that watch asks serve now and then, as any client would; users' figures leave it out."""
+
+    enabled: bool = Field(True, description="false asks none")
+    interval_s: PositiveSeconds = Field(60.0, description="between two; none is asked while users are there")
+    max_tokens: int = Field(4, gt=0, description="answer length")
+    timeout_s: PositiveSeconds = Field(30.0, description="an answer that takes longer is none")
+
+
 class ObjectiveSettings(Section):
     """What good means. Ratios count eligible requests over the window."""
 
+    file: Annotated[str, Field(pattern=r"^$|\.(toml|yaml|yml)$")] = Field(
+        "",
+        description="objectives as TOML or OpenSLO v1; empty: availability, latency and ttft of the dials below",
+        examples=["objectives.toml", "objectives.yaml"],
+    )
     window_s: PositiveSeconds = Field(30 * 86400.0, description="rolling window of the error budgets")
     latency_threshold_s: PositiveSeconds = Field(3.0, description="a request slower than this is bad")
     latency_target: Fraction = Field(0.99, description="share of requests that must be faster")
     availability_target: Fraction = Field(0.999, description="share of requests that must succeed")
+    ttft_threshold_s: PositiveSeconds = Field(2.0, description="a first token later than this is bad")
+    ttft_target: Fraction = Field(0.95, description="share of first tokens that must come earlier")
+    vram_source: Literal["nvml_used", "torch_reserved", "torch_allocated"] = Field(
+        "nvml_used", description="what counts as used: all on the card, what torch keeps of it, or what torch fills"
+    )
     vram_fire: Fraction = Field(0.80, description="share of device memory above which an alert goes pending")
     vram_clear: Fraction = Field(0.75, description="share below which it clears")
     vram_for_s: float = Field(120.0, ge=0, description="it must stay above this long")
     vram_keep_s: float = Field(300.0, ge=0, description="it must stay clear this long")
+    keep_s: float = Field(300.0, ge=0, description="a burn must be under its threshold this long before its alert ends")
     min_bad: int = Field(3, ge=1, description="fewer bad requests in the window never page")
-    min_total: int = Field(50, ge=1, description="fewer requests in the window never page")
+    min_total: int = Field(50, ge=1, description="of fewer requests in the window half must be bad for a page")
 
 
 class TuiSettings(Section):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-from rich.console import Console
-
 from llmops.overview import look
-from llmops.overview.objectives import AHEAD_S
+from llmops.overview.counting import AHEAD_S
 from llmops.settings import Settings
 from llmops.shell.status import as_table, readable_store
+from llmops.shell.tabular import console_for
 
 
 def print_report(settings: Settings, *, started_at: float, asked: int, unanswered: int) -> int:
@@ -20,7 +19,7 @@ def print_report(settings: Settings, *, started_at: float, asked: int, unanswere
         outcomes = store.outcomes(started_at, now + AHEAD_S) if store else {}
         p99_s = store.percentiles("duration", started_at, now + AHEAD_S).p99 if store else None
     print(f"asked {asked} questions, {unanswered} not answered")
-    Console(highlight=False).print(as_table(overview, problem))
+    console_for().print(as_table(overview, problem))
     answered = outcomes.get("success", 0)
     failed = sum(outcomes.values()) - answered
     complaints = {

@@ -43,9 +43,10 @@ def run(settings: Settings, *, once: bool) -> int:
                 shipper.look()
             else:
                 follow(shipper, lambda: require_templates(client), stop, settings.elastic.poll_s)
+                shipper.report.problem = None  # asked to end: what it waited for is nobody's trouble any more
             status = 1 if shipper.report.refused else 0
         except Stopped:
-            status = 0
+            status, shipper.report.problem = 0, None
         except (ElasticProblem, OSError) as problem:
             shipper.report.problem = in_words(problem)
             raise

@@ -9,7 +9,6 @@ import json
 import time
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -18,6 +17,7 @@ from llmops.elastic.report import FILE as SHIP_FILE
 from llmops.elastic.report import read_report
 from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import Settings
+from llmops.shell.tabular import console_for
 from llmops.store.contract import Percentiles, Store
 from llmops.store.errors import StoreUnreadable
 from llmops.store.sqlite import open_store
@@ -40,7 +40,7 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
         table = as_table(overview, problem)
         if shipping is not None:
             table.add_row("[bold]ship[/]", escape(safe_line(shipping.sentence())))
-        Console(highlight=False).print(table)
+        console_for().print(table)
     return exit_code(overview)
 
 
@@ -81,12 +81,14 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
     yield f"last {minutes:g} min", ", ".join(f"{n} {what}" for what, n in overview.outcomes.items()) or "no requests"
     yield "latency", _percentiles(overview.latency)
     yield "first token", _percentiles(overview.first_token)
+    if overview.objectives_error is not None:
+        yield "slo", overview.objectives_error
     for chip in overview.slo:
         ratio = "--" if chip.good_ratio is None else f"{100 * chip.good_ratio:.2f} %"
         spent = f"{chip.bad} of {chip.allowed_bad} failures used"
         yield f"slo {chip.name}", f"{chip.state}: {ratio} of {chip.total} good, target {100 * chip.target:g} %, {spent}"
     for alert in overview.alerts:
-        yield f"alert {alert.name}", f"{alert.state} ({alert.severity}): {alert.reason}"
+        yield "alert", f"{alert.name}: {alert.state} ({alert.severity}), {alert.reason}"
     yield "journal", _journal(overview)
 
 

@@ -29,12 +29,17 @@ def form_of(*, as_json: bool, as_csv: bool) -> Form:
     return "csv" if as_csv else "json" if as_json else "table"
 
 
+def console_for(needed: int = 0) -> Console:
+    """Of standard output. A file or a pipe takes whole lines, of `needed` characters or more."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else max(_WIDE, needed))
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """Aligned; `right` names the columns of numbers. What is too wide for a terminal goes one value a line."""
     names = [safe_line(name) for name in columns]
     cells = [[safe_line(shown(value)) for value in row] for row in rows]
     needed = sum(max(len(name), *(len(row[at]) for row in cells), 0) + 2 for at, name in enumerate(names))
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else max(_WIDE, needed))
+    console = console_for(needed)
     if needed > console.width and len(names) > _MOST_COLUMNS:
         _print_upright(console, names, cells)
         return

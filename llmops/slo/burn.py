@@ -8,6 +8,7 @@ within 1 d or 3 d. The short window, a twelfth of the long one, makes an alert e
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
@@ -36,16 +37,24 @@ BURN_ROWS: tuple[BurnRow, ...] = (
 )
 
 
+KEEP_S = 300.0
+"""As long as the shortest window: what comes back within it is the same trouble."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Few requests make any failure a fast burn: below these counts in the long window nobody is woken up."""
+    """Few requests make any failure a fast burn: a page takes `min_bad` bad ones, among at least `min_total` requests
+    of the long window or as at least half of those of the short one. And they make a burn jump about its threshold: an
+    alert goes on until it was under it for `keep_s`."""
 
     min_bad: int = 3
     min_total: int = 50
+    keep_s: float = KEEP_S
 
-    def allows(self, tally: Tally) -> bool:
-        """Enough happened to wake somebody up."""
-        return tally.bad >= self.min_bad and tally.total >= self.min_total
+    def allows(self, long: Tally, short: Tally) -> bool:
+        """Enough happened to wake somebody up: many requests to judge by, or hardly one that works now."""
+        is_enough = long.bad >= self.min_bad and long.total >= self.min_total
+        return is_enough or (short.bad >= self.min_bad and 2 * short.bad >= short.total)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +80,9 @@ def burns(tallies: Mapping[float, Tally], target: float, guard: Guard) -> tuple[
 
 
 def _judge_row(row: BurnRow, tallies: Mapping[float, Tally], target: float, guard: Guard) -> Burn:
-    long = burn_rate(tallies[row.long_s], target)
-    short = burn_rate(tallies[row.short_s], target)
-    is_page = row.severity == "page" and guard.allows(tallies[row.long_s])
+    whole, recent = tallies[row.long_s], tallies[row.short_s]
+    long, short = burn_rate(whole, target), burn_rate(recent, target)
+    is_page = row.severity == "page" and guard.allows(whole, recent)
     return Burn(
         row=row,
         long=long,
@@ -90,6 +99,7 @@ def _both_exceed(long: float | None, short: float | None, threshold: float) -> b
     return None if long is None or short is None else True
 
 
+@functools.lru_cache(maxsize=1024)
 def window_name(window_s: float) -> str:
     """`5m`, `6h`, `30d`: the largest unit that divides it."""
     for unit_s, unit in ((_DAY_S, "d"), (_HOUR_S, "h"), (_MINUTE_S, "m")):

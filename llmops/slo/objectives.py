@@ -6,27 +6,33 @@ import dataclasses
 import math
 from typing import Literal, TypeAlias
 
-Measure: TypeAlias = Literal["success", "duration"]
-"""What makes a request bad: that it failed, or that it took longer than `threshold_s`."""
+Measure: TypeAlias = Literal["success", "duration", "ttft", "probe"]
+"""What makes one bad. success: the request failed. duration: it took longer than `threshold_s`. ttft: its first token
+came later than `threshold_s`, or it failed before one came. probe: a synthetic request of the canary failed."""
+LIMITED: tuple[Measure, ...] = ("duration", "ttft")
+"""Measures with a threshold."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """A share `target` of the eligible requests of the last `window_s` must be good."""
+    """A share `target` of the eligible requests, or of the probes, of the last `window_s` must be good."""
 
     id: str
-    name: str
     measure: Measure
     target: float
     window_s: float
     threshold_s: float | None = None
+    name: str = ""
+    """For people; empty: what it measures says it."""
 
     def __post_init__(self) -> None:
         """A target of 1 grants no budget to divide by; one of 0 asks for nothing."""
         if not 0.0 < self.target < 1.0:
             raise ValueError(f"the target of {self.id} must lie between 0 and 1, not at {self.target}")
-        if self.measure == "duration" and self.threshold_s is None:
-            raise ValueError(f"{self.id} measures durations and needs a threshold")
+        if (self.measure in LIMITED) != (self.threshold_s is not None):
+            raise ValueError(f"{self.id} measures {self.measure}; a threshold goes with {' and '.join(LIMITED)} alone")
+        if self.threshold_s is not None and not 0.0 < self.threshold_s < math.inf:
+            raise ValueError(f"the threshold of {self.id} must be seconds above 0, not {self.threshold_s}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,23 +69,34 @@ def budget(objective: Objective, whole: Tally) -> Budget:
 
 
 def default_objectives(
-    *, window_s: float, latency_threshold_s: float, latency_target: float, availability_target: float
+    *,
+    window_s: float,
+    latency_threshold_s: float,
+    latency_target: float,
+    availability_target: float,
+    ttft_threshold_s: float,
+    ttft_target: float,
 ) -> tuple[Objective, ...]:
-    """The objectives of a fresh install: requests succeed, and they are fast."""
+    """The objectives of a fresh install: requests succeed, they are fast, and they begin to answer early."""
     return (
         Objective(
             id="availability",
-            name="Requests succeed",
             measure="success",
             target=availability_target,
             window_s=window_s,
         ),
         Objective(
             id="latency",
-            name=f"Requests finish in under {latency_threshold_s:g} s",
             measure="duration",
             target=latency_target,
             window_s=window_s,
             threshold_s=latency_threshold_s,
+        ),
+        Objective(
+            id="ttft",
+            measure="ttft",
+            target=ttft_target,
+            window_s=window_s,
+            threshold_s=ttft_threshold_s,
         ),
     )

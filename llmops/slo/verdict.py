@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from llmops.slo.burn import BURN_ROWS, Burn, Guard, Severity, burns
+from llmops.slo.exhaustion import exhausted_in_s
 from llmops.slo.objectives import Budget, Objective, Tally, budget
 
 SloState: TypeAlias = Literal["ok", "at_risk", "breached", "no_data"]
@@ -24,6 +25,12 @@ class Verdict:
     budget: Budget
     good_ratio: float | None
     burns: tuple[Burn, ...]
+    exhausted_in_s: float | None = None
+    """Until the budget is spent at the pace of the last hour; 0 when it is, None when it lasts or nothing is known."""
+
+    def exhausted_at_pace_of_s(self, burn: Burn) -> float | None:
+        """The same at the pace of the long window of this row."""
+        return exhausted_in_s(self.budget.remaining, burn.long, self.objective.window_s)
 
     def exceeded(self, severity: Severity) -> bool | None:
         """Is there reason for an alert of this severity? None when too little is known to say."""
@@ -58,6 +65,7 @@ def judge(objective: Objective, tallies: Mapping[float, Tally], guard: Guard) ->
         budget=spent,
         good_ratio=1.0 - whole.bad / whole.total if whole.total else None,
         burns=rows,
+        exhausted_in_s=exhausted_in_s(spent.remaining, rows[0].long, objective.window_s),
     )
 
 

@@ -5,20 +5,33 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from llmops.store import queries
 from llmops.store.answers import filled, most_used, percentiles, steps
 from llmops.store.columns import MEASURES
-from llmops.store.contract import Bucket, Counts, Dimension, How, Measure, Percentiles, Usage
+from llmops.store.contract import Bucket, Counts, Dimension, How, Judged, Measure, Percentiles, Usage
 from llmops.store.covering import HOUR_S, MINUTE_S, Horizon, Piece, cover
-from llmops.store.sketch import Sketch
+from llmops.store.sketch import Sketch, merged
 
 Ask: TypeAlias = Callable[[str, Mapping[str, Any]], list[Any]]
 """Rows of a query. All queries of one question see the same moment of the file."""
 
 EXACT_VALUES = 50_000
-"""Percentiles of so many values are exact, unless asked otherwise: reading and sorting them takes some 50 ms."""
+"""Percentiles of so many values are exact, unless asked otherwise: reading and sorting them takes some 50 ms. So are
+counts over a threshold that the rollups were not counted with."""
+
+
+class _Over(NamedTuple):
+    """What is counted over a threshold: how rows are asked, how rollups, and what their histograms held."""
+
+    rows: str
+    rolled: str
+    judged: str
+
+
+_DURATIONS = _Over(queries.COUNTS, queries.ROLLED_COUNTS, queries.JUDGED)
+_FIRST_TOKENS = _Over(queries.FIRST_TOKENS, queries.ROLLED_FIRST_TOKENS, queries.JUDGED_FIRST_TOKENS)
 
 
 def horizon_of(ask: Ask) -> Horizon:
@@ -30,29 +43,48 @@ def horizon_of(ask: Ask) -> Horizon:
 
 def counts(ask: Ask, since: float, until: float, slow_s: float) -> Counts:
     """Eligible requests; see `Questions.counts`."""
-    horizon = horizon_of(ask)
-    total = failed = slow = 0
-    is_exact = True
-    for piece in cover(since, until, horizon):
-        values = _span(piece, slow_s=slow_s)
-        if not piece.step_s:
-            ((more, bad, late),) = ask(queries.COUNTS, values)
-        else:
-            ((more, bad, late, others),) = ask(queries.ROLLED_COUNTS, values)
-            if others:
-                late, exact = _slow(ask, piece, slow_s, horizon)
-                is_exact = is_exact and exact
-        total, failed, slow = total + more, failed + bad, slow + late
+    total, failed, slow, is_exact = _over(ask, since, until, slow_s, _DURATIONS)
     return Counts(total=total, failed=failed, slow=slow, is_exact=is_exact)
 
 
-def _slow(ask: Ask, piece: Piece, slow_s: float, horizon: Horizon) -> tuple[int, bool]:
-    """Over a threshold that the rollups were not counted with: from rows where there are some, else from histograms."""
-    border = min(max(piece.since, horizon.rows), piece.until)
-    ((_, _, slow),) = ask(queries.COUNTS, _span(Piece(0, border, piece.until), slow_s=slow_s))
-    old = ask(queries.JUDGED, _span(Piece(piece.step_s, piece.since, border), slow_s=slow_s))
-    slow += sum(same if blob is None else Sketch.from_bytes(blob).above(slow_s) for same, blob in old)
-    return slow, all(blob is None for _, blob in old)
+def first_tokens(ask: Ask, since: float, until: float, late_s: float) -> Judged:
+    """First tokens of eligible requests; see `Questions.first_tokens`."""
+    total, _, late, is_exact = _over(ask, since, until, late_s, _FIRST_TOKENS)
+    return Judged(total=total, bad=late, is_exact=is_exact)
+
+
+def _over(ask: Ask, since: float, until: float, over_s: float, what: _Over) -> tuple[int, int, int, bool]:
+    """All, failed ones, those over the threshold, and whether the latter were counted one by one."""
+    horizon = horizon_of(ask)
+    total = failed = over = 0
+    is_exact = True
+    for piece in cover(since, until, horizon):
+        values = _span(piece, over_s=over_s)
+        if not piece.step_s:
+            ((more, bad, late),) = ask(what.rows, values)
+        else:
+            ((more, bad, late, others),) = ask(what.rolled, values)
+            if others:
+                rows = horizon.rows if more <= EXACT_VALUES else piece.until
+                late, exact = _otherwise(ask, piece, over_s, what, rows)
+                is_exact = is_exact and exact
+        total, failed, over = total + more, failed + bad, over + late
+    return total, failed, over, is_exact
+
+
+def _otherwise(ask: Ask, piece: Piece, over_s: float, what: _Over, rows: float) -> tuple[int, bool]:
+    """Over a threshold that the rollups were not counted with: of rows from the moment `rows` on, before of histograms.
+
+    What was judged and has no value in its histogram is bad whatever the threshold: it failed before there was one.
+    """
+    border = min(max(piece.since, rows), piece.until)
+    ((_, _, over),) = ask(what.rows, _span(Piece(0, border, piece.until), over_s=over_s))
+    old = ask(what.judged, _span(Piece(piece.step_s, piece.since, border), over_s=over_s))
+    over += sum(same for same, _, blob in old if blob is None)
+    held = [(judged, blob) for _, judged, blob in old if blob is not None]
+    whole = merged(blob for _, blob in held)
+    valueless = sum(judged for judged, _ in held) - whole.count if what is _FIRST_TOKENS else 0
+    return over + whole.above(over_s) + valueless, not held
 
 
 def outcomes(ask: Ask, since: float, until: float, synthetic: bool) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from llmops.store.contract import Bucket, Percentiles, Usage
+from llmops.store.contract import Blame, Bucket, Percentiles, Usage
 
 LONGEST_S = 3600.0
 """No request runs longer; who asks which ones ran at a moment need not look further than this behind it."""
@@ -52,3 +52,9 @@ def most_used(sums: Iterable[tuple[str | None, Sequence[int]]], limit: int) -> l
         for key, (requests, failed, read, written) in sums
     ]
     return sorted(used, key=lambda one: (-one.requests, one.key is None, one.key or ""))[: max(0, limit)]
+
+
+def most_blamed(bad: Mapping[str | None, int], limit: int) -> list[Blame]:
+    """Most bad requests first."""
+    found = [Blame(key=key, bad=count) for key, count in bad.items()]
+    return sorted(found, key=lambda one: (-one.bad, one.key is None, one.key or ""))[: max(0, limit)]

@@ -7,17 +7,20 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from llmops.events import Document, RequestEvent, SampleEvent
+from llmops.events import BenchmarkEvent, Document, RequestEvent, SampleEvent
 from llmops.events.names import name_of, seconds_of
 from llmops.store.contract import Kept, Measure, RequestRow
 
 REQUEST = RequestEvent.dataset
+CANARY = "canary"
+"""The suite of benchmarks that are probes, of one request each."""
 _MOST = 1 << 40
 """No count of a request reaches it, and four million of them still add up within 64 bits."""
 
 
 class Columns(NamedTuple):
-    """One stored event. Only requests fill the columns between `dataset` and `body`."""
+    """One stored event. Only requests fill the columns between `dataset` and `body`; probes fill `outcome`, `synthetic`
+    and `failed`."""
 
     event_id: str
     at: float
@@ -48,6 +51,10 @@ ROW_COLUMNS = (
 )
 """What `request_row` takes, in its order."""
 
+BENCHMARKS = f"dataset = '{BenchmarkEvent.dataset}' AND json_valid(body)"
+"""Which rows are benchmarks, in the words of the index over their suites."""
+SUITE = f"""json_extract(body, '$."{name_of(BenchmarkEvent, "suite")}"')"""
+
 MEASURES: Mapping[Measure, str] = {"duration": "duration_s", "ttft": "ttft_s", "tpot": "tpot_s", "queue": "queue_s"}
 """The column of each measure."""
 _KEPT: Mapping[str, Kept] = {REQUEST: "requests", SampleEvent.dataset: "samples"}
@@ -75,6 +82,9 @@ _NAMES: Mapping[str, str] = {
         "synthetic",
     ]
 }
+
+
+_SUITE, _COMPLETED, _FAILED = (name_of(BenchmarkEvent, attribute) for attribute in ("suite", "completed", "failed"))
 
 
 def kept_as(dataset: str) -> Kept:
@@ -124,6 +134,8 @@ def columns_of(document: Document) -> Columns | None:
         return None
     dataset = _text(document.get("event.dataset")) or "unknown"
     body = document.text if isinstance(document, Written) else json.dumps(document, separators=(",", ":"))
+    if dataset == BenchmarkEvent.dataset and document.get(_SUITE) == CANARY:
+        return _probe(Columns(*known, dataset, body=body), document)
     if dataset != REQUEST:
         return Columns(*known, dataset, body=body)
     get = document.get
@@ -152,6 +164,12 @@ def columns_of(document: Document) -> Columns | None:
         body,
         _text(get(_NAMES["model_version"])),
     )
+
+
+def _probe(columns: Columns, document: Document) -> Columns:
+    """Good is what says so: it was completed, and nothing failed."""
+    is_good = (_whole(document.get(_COMPLETED)) or 0) > 0 and not _whole(document.get(_FAILED))
+    return columns._replace(outcome="success" if is_good else "failure", synthetic=1, failed=int(not is_good))
 
 
 def request_row(values: tuple[Any, ...]) -> RequestRow:

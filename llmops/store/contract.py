@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 from llmops.events import Document
 from llmops.store.conditions import Condition
@@ -19,7 +19,12 @@ Measure: TypeAlias = Literal["duration", "ttft", "tpot", "queue"]
 """Whole request, time to first token, time per output token, wait in the queue; in seconds."""
 How: TypeAlias = Literal["exact", "sketch"]
 """`exact`: the nearest rank of every value. `sketch`: from histograms, at most 1 % from the nearest rank."""
+Late: TypeAlias = Literal["duration", "ttft"]
+"""What a request can be late with: its end, or its first token."""
 Dimension: TypeAlias = Literal["user", "model", "version"]
+Blamed: TypeAlias = Literal["user", "model", "version", "error", "hour"]
+"""Of a bad request: whose it was, what answered, its error's slug (None where it did not fail), the hour of its end in
+UTC, "00" to "23"."""
 Kept: TypeAlias = Literal["requests", "samples", "alerts", "minutes", "hours"]
 """What has an age of its own: rows of requests; of samples; of alerts and benchmarks; rollups of minutes; of hours."""
 
@@ -57,13 +62,22 @@ class RequestRow:
 class Counts:
     """Eligible requests of a span: how many, how many failed, how many took longer than the threshold.
 
-    `is_exact` is false when a part of `slow` had to be read from histograms: requests within 1 % of the threshold may
-    count on either side of it.
+    `is_exact` is false when a part of `slow` had to be read from histograms, because rows are gone or many, and nobody
+    counted with this threshold: requests within 1 % of it may count on either side.
     """
 
     total: int
     failed: int
     slow: int
+    is_exact: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """How many of a span can be judged, and how many of them are bad; `is_exact` as in `Counts`."""
+
+    total: int
+    bad: int
     is_exact: bool = True
 
 
@@ -100,6 +114,37 @@ class Usage:
     output_tokens: int
 
 
+class Over(NamedTuple):
+    """More than so many seconds to the end, or to the first token."""
+
+    what: Late
+    than_s: float
+
+
+class Ended(NamedTuple):
+    """An eligible request, as objectives count it."""
+
+    at: float
+    duration_s: float
+    ttft_s: float | None
+    failed: bool
+
+
+class Probed(NamedTuple):
+    """One probe of the canary."""
+
+    at: float
+    failed: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Blame:
+    """How many bad requests one user, model, version, error or hour had. `key` is None where none was given."""
+
+    key: str | None
+    bad: int
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checkpoint:
     """How far one journal file was read. A file is known by the id of its first event, whatever its name."""
@@ -114,6 +159,12 @@ class Questions(Protocol):
 
     def counts(self, since: float, until: float, *, slow_s: float) -> Counts:
         """Eligible requests that ended in the span."""
+
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        """Eligible requests that had a first token or failed before it. Bad: it came later than `late_s`, or never."""
+
+    def probes(self, since: float, until: float) -> Judged:
+        """Synthetic requests of the canary (benchmarks of the suite `canary`). Good: completed, and nothing failed."""
 
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         """Requests by what became of them: `success`, `unknown`, or the error's slug. `synthetic` adds those too."""
@@ -138,10 +189,18 @@ class Questions(Protocol):
         missing."""
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
         """Request ids of eligible requests of the span, an alert's exemplars: the newest failures, then the slowest
-        over the threshold. With `failures_first` off, the slowest only, whatever became of them."""
+        over the threshold. With `failures_first` off, the slowest only, whatever became of them. `by` ttft: those with
+        the latest first tokens."""
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
         """Requests that are not synthetic, and their tokens, in steps, empty ones included, oldest first."""
@@ -149,14 +208,29 @@ class Questions(Protocol):
     def usage(self, since: float, until: float, *, by: Dimension, limit: int = 100) -> list[Usage]:
         """Who had how much: most requests first, of equal ones in order of their keys, None last."""
 
+    def oldest(self) -> float | None:
+        """When the oldest request ended that is held one by one. Of earlier ones there are sums, or nothing."""
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        """Eligible requests of the span that are held one by one, oldest first."""
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        """Probes of the span, oldest first."""
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        """Whose were the bad ones among the eligible requests of the span that are held one by one: those that failed,
+        or those `over` a limit: the slow ones of `counts`, the bad ones of `first_tokens`. Most first, as `usage`."""
+
     def samples(self, since: float, until: float) -> list[Document]:
         """Hardware samples of the span, oldest first."""
 
     def alerts(self, *, limit: int = 100) -> list[Document]:
         """Alert transitions, newest first."""
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        """Benchmark runs, newest first."""
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        """Runs of this suite of benchmarks, newest first: `self`, `canary`, or None for all."""
 
     def totals(self) -> dict[str, int]:
         """How many documents of each `event.dataset` are held."""

@@ -11,18 +11,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store.answers import LONGEST_S, filled, hour_of, most_used, percentiles, steps
+from llmops.events.names import name_of
+from llmops.store.answers import LONGEST_S, filled, hour_of, most_blamed, most_used, percentiles, steps
+from llmops.store.blaming import is_bad, key_of
 from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, shown
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
+    Judged,
     Kept,
+    Late,
     Measure,
+    Over,
     Percentiles,
+    Probed,
     RequestRow,
     Usage,
 )
@@ -63,6 +72,16 @@ class MemoryStore:
             slow=sum((row.duration_s or 0.0) > slow_s for row in eligible),
         )
 
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        awaited = [
+            row for row in self._of(REQUEST, since, until) if row.eligible and (row.failed or row.ttft_s is not None)
+        ]
+        return Judged(total=len(awaited), bad=sum(row.ttft_s is None or row.ttft_s > late_s for row in awaited))
+
+    def probes(self, since: float, until: float) -> Judged:
+        probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]
+        return Judged(total=len(probes), bad=sum(row.failed for row in probes))
+
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         return dict(
             collections.Counter(
@@ -99,12 +118,22 @@ class MemoryStore:
         return [found for found in map(shown, rows) if found.started_at < until]
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
+        def lateness(row: Columns) -> float:
+            return getattr(row, MEASURES[by]) or 0.0
+
         newest = [row for row in self._newest(REQUEST) if row.eligible and since <= row.at < until]
         failed = [row for row in newest if row.failed and failures_first]
-        slow = [row for row in newest if (row.duration_s or 0.0) > slow_s and not (row.failed and failures_first)]
-        slow.sort(key=lambda row: -(row.duration_s or 0.0))
+        slow = [row for row in newest if lateness(row) > slow_s and not (row.failed and failures_first)]
+        slow.sort(key=lambda row: -lateness(row))
         return [str(row.request_id) for row in (*failed, *slow)][: max(0, limit)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
@@ -141,6 +170,23 @@ class MemoryStore:
         }
         return most_used(sums.items(), limit)
 
+    def oldest(self) -> float | None:
+        return min((row.at for row in self._of(REQUEST, -math.inf, math.inf)), default=None)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        rows = sorted(self._eligible(since, until), key=lambda row: row.at)
+        return [Ended(row.at, row.duration_s or 0.0, row.ttft_s, row.failed == 1) for row in rows]
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]
+        return [Probed(row.at, row.failed == 1) for row in sorted(probes, key=lambda row: row.at)]
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        bad = (row for row in self._eligible(since, until) if is_bad(row, over))
+        return most_blamed(collections.Counter(key_of(row, by) for row in bad), limit)
+
     def samples(self, since: float, until: float) -> list[Document]:
         ordered = sorted(self._of(SampleEvent.dataset, since, until), key=lambda row: row.at)
         return [json.loads(row.body) for row in ordered]
@@ -148,8 +194,10 @@ class MemoryStore:
     def alerts(self, *, limit: int = 100) -> list[Document]:
         return [json.loads(row.body) for row in self._newest(AlertEvent.dataset)[: max(0, limit)]]
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        return [json.loads(row.body) for row in self._newest(BenchmarkEvent.dataset)[: max(0, limit)]]
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        runs: list[Document] = [json.loads(row.body) for row in self._newest(BenchmarkEvent.dataset)]
+        wanted = [run for run in runs if suite is None or run.get(name_of(BenchmarkEvent, "suite")) == suite]
+        return wanted[: max(0, limit)]
 
     def totals(self) -> dict[str, int]:
         with self._lock:
@@ -179,6 +227,9 @@ class MemoryStore:
         with self._lock:
             rows = list(self._events.values())
         return (row for row in rows if row.dataset == dataset and since <= row.at < until)
+
+    def _eligible(self, since: float, until: float) -> Iterator[Columns]:
+        return (row for row in self._of(REQUEST, since, until) if row.eligible)
 
     def _successful(self, since: float, until: float) -> Iterator[Columns]:
         return (row for row in self._of(REQUEST, since, until) if row.outcome == "success" and not row.synthetic)

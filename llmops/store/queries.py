@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from llmops.store.columns import ROW_COLUMNS
+from llmops.store.columns import BENCHMARKS, ROW_COLUMNS, SUITE
 
 _REQUESTS = "FROM event WHERE dataset = 'llmops.request'"
 _SPAN = "at >= :since AND at < :until"
 
 COUNTS = f"""
-SELECT count(*), coalesce(sum(failed), 0), coalesce(sum(duration_s > :slow_s), 0)
+SELECT count(*), coalesce(sum(failed), 0), coalesce(sum(duration_s > :over_s), 0)
 FROM event INDEXED BY eligible_time
 WHERE eligible = 1 AND {_SPAN}"""  # noqa: S608
+FIRST_TOKENS = f"""
+SELECT coalesce(sum(ttft_s IS NOT NULL OR failed), 0), 0, coalesce(sum(coalesce(ttft_s > :over_s, failed)), 0)
+FROM event INDEXED BY eligible_time
+WHERE eligible = 1 AND {_SPAN}"""  # noqa: S608
+PROBES = f"""
+SELECT count(*), coalesce(sum(outcome <> 'success'), 0) FROM event INDEXED BY event_time
+WHERE dataset = 'llmops.benchmark' AND {_SPAN} AND synthetic = 1"""  # noqa: S608
 
 OUTCOMES = f"""
 SELECT CASE outcome WHEN 'failure' THEN coalesce(error_type, '_OTHER') ELSE outcome END AS became, count(*)
@@ -56,8 +63,13 @@ _USED = "FROM usage WHERE start >= :since AND start < :until"
 _ROLLED = "FROM rollup WHERE step_s = :rollup_s AND start >= :since AND start < :until"
 ROLLED_COUNTS = f"""
 SELECT coalesce(sum(eligible), 0), coalesce(sum(eligible_failed), 0), coalesce(sum(slow), 0),
-  coalesce(sum(slow_s <> :slow_s AND eligible > 0), 0) {_ROLLED}"""
-JUDGED = f"SELECT slow, CASE WHEN slow_s <> :slow_s THEN judged_s END {_ROLLED} AND eligible > 0"
+  coalesce(sum(slow_s <> :over_s AND eligible > 0), 0) {_ROLLED}"""
+JUDGED = f"SELECT slow, eligible, CASE WHEN slow_s <> :over_s THEN judged_s END {_ROLLED} AND eligible > 0"
+ROLLED_FIRST_TOKENS = f"""
+SELECT coalesce(sum(awaited), 0), 0, coalesce(sum(late), 0),
+  coalesce(sum(late_s <> :over_s AND awaited > 0), 0) {_ROLLED}"""
+JUDGED_FIRST_TOKENS = f"""
+SELECT late, awaited, CASE WHEN late_s <> :over_s THEN judged_ttft_s END {_ROLLED} AND awaited > 0"""
 ROLLED_OUTCOMES = f"SELECT became, sum(requests) {_USED} AND synthetic <= :synthetic GROUP BY became"
 ROLLED_REQUESTS = f"SELECT coalesce(sum(requests), 0) {_ROLLED}"
 ROLLED_SERIES = f"""
@@ -79,9 +91,14 @@ _ELIGIBLE = f"""FROM event INDEXED BY eligible_time
 WHERE eligible = 1 AND {_SPAN}"""
 FAILED_IDS = f"""
 SELECT request_id {_ELIGIBLE} AND failed = 1 ORDER BY at DESC, seq DESC LIMIT :limit"""
-SLOW_IDS = f"""
-SELECT request_id {_ELIGIBLE} AND failed <= :failed AND duration_s > :slow_s
-ORDER BY duration_s DESC, at DESC, seq DESC LIMIT :limit"""
+
+
+def slow_ids(column: str) -> str:
+    """The slowest by this column."""
+    return f"""
+SELECT request_id {_ELIGIBLE} AND failed <= :failed AND {column} > :slow_s
+ORDER BY {column} DESC, at DESC, seq DESC LIMIT :limit"""
+
 
 SERIES = f"""
 SELECT CAST((at - :origin) / :width_s AS INTEGER) AS step, count(*), sum(outcome = 'failure'),
@@ -91,6 +108,9 @@ WHERE dataset = 'llmops.request' AND {_SPAN} AND synthetic = 0 GROUP BY step""" 
 
 OF_SPAN = f"SELECT body FROM event WHERE dataset = :dataset AND {_SPAN} ORDER BY at, seq"  # noqa: S608
 LATEST_OF = "SELECT body FROM event WHERE dataset = :dataset ORDER BY at DESC, seq DESC LIMIT :limit"
+LATEST_OF_SUITE = f"""
+SELECT body FROM event INDEXED BY benchmark_suite WHERE {BENCHMARKS} AND {SUITE} = :suite
+ORDER BY at DESC, seq DESC LIMIT :limit"""  # noqa: S608
 TOTALS = "SELECT dataset, count(*) FROM event INDEXED BY event_time GROUP BY dataset"
 
 SAVE_CHECKPOINT = """
@@ -119,7 +139,7 @@ DELETE FROM rollup WHERE step_s = :rollup_s AND start IN (
   SELECT start FROM rollup WHERE step_s = :rollup_s AND start < :until ORDER BY start LIMIT :limit)"""
 DELETE_USAGE = """
 DELETE FROM usage WHERE start IN (SELECT start FROM usage WHERE start < :until ORDER BY start LIMIT :limit)"""
-LOAD_THRESHOLD = "SELECT slow_s FROM threshold"
-SAVE_THRESHOLD = "UPDATE threshold SET slow_s = :slow_s"
+LOAD_THRESHOLDS = "SELECT slow_s, late_s FROM threshold"
+SAVE_THRESHOLDS = "UPDATE threshold SET slow_s = :slow_s, late_s = :late_s"
 LAST_ROW = "SELECT coalesce(max(seq), 0) FROM event"
 NEW_IDS = "SELECT event_id FROM event WHERE seq > :after"

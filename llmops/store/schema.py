@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from llmops.events import RequestEvent
 from llmops.events.names import name_of
 from llmops.store import rollups
-from llmops.store.columns import REQUEST, Columns
+from llmops.store.columns import BENCHMARKS, REQUEST, SUITE, Columns
 
 SLOW_S = 3.0
 """What counts as slow in a file that was told no threshold: the default of `objectives.latency_threshold_s`."""
+LATE_S = 2.0
+"""The same of first tokens: the default of `objectives.ttft_threshold_s`."""
 _BATCH = 10_000
 
 
@@ -57,12 +59,47 @@ def _sums(connection: sqlite3.Connection) -> None:
     columns = ", ".join("'{}'" if name == "body" else name for name in Columns._fields)
     cursor = connection.execute(f"SELECT {columns} FROM event WHERE dataset = ? ORDER BY at", (REQUEST,))  # noqa: S608
     while rows := cursor.fetchmany(_BATCH):
-        sums = rollups.Rollups(SLOW_S)
+        sums = rollups.Rollups(SLOW_S, LATE_S)
         sums.take(map(Columns._make, rows))
-        sums.write(connection)
+        sums.write(connection, rollups.WITHOUT_FIRST_TOKENS)
 
 
-STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_rows, _versions_of_models, _sums)
+def _first_tokens(connection: sqlite3.Connection) -> None:
+    """What came late of first tokens, in the rollups whose rows are still there; older ones know nothing of it."""
+    connection.execute("DROP INDEX eligible_time")
+    connection.execute(
+        "CREATE INDEX eligible_time ON event(eligible, at, failed, duration_s, ttft_s) WHERE eligible = 1"
+    )
+    late_s = f"late_s REAL NOT NULL DEFAULT {LATE_S}"
+    connection.execute(f"ALTER TABLE threshold ADD COLUMN {late_s}")
+    for column in (
+        late_s,
+        "awaited INTEGER NOT NULL DEFAULT 0",
+        "late INTEGER NOT NULL DEFAULT 0",
+        "judged_ttft_s BLOB",
+    ):
+        connection.execute(f"ALTER TABLE rollup ADD COLUMN {column}")
+    cursor = connection.execute(
+        "SELECT at, failed, ttft_s FROM event INDEXED BY eligible_time WHERE eligible = 1 ORDER BY at"
+    )
+    while rows := cursor.fetchmany(_BATCH):
+        sums = rollups.Rollups(SLOW_S, LATE_S)
+        sums.take(Columns("", at, REQUEST, eligible=1, failed=failed, ttft_s=ttft_s) for at, failed, ttft_s in rows)
+        sums.write_first_tokens(connection)
+
+
+def _suites(connection: sqlite3.Connection) -> None:
+    """Self-benchmarks are found without reading the many canaries between them."""
+    connection.execute(f"CREATE INDEX benchmark_suite ON event({SUITE}, at) WHERE {BENCHMARKS}")
+
+
+STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _rows,
+    _versions_of_models,
+    _sums,
+    _first_tokens,
+    _suites,
+)
 """Step n brings layout n to n + 1. What was released is never changed: what is new is a further step."""
 VERSION = len(STEPS)
 """The layout that this program reads and writes, in PRAGMA user_version."""

@@ -14,20 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
-from llmops.store import answering, queries, writing
+from llmops.store import answering, blaming, queries, writing
 from llmops.store.answering import Ask
 from llmops.store.answers import LONGEST_S
-from llmops.store.columns import columns_of, request_row
+from llmops.store.columns import MEASURES, columns_of, request_row
 from llmops.store.conditions import Condition
 from llmops.store.contract import (
+    Blame,
+    Blamed,
     Bucket,
     Checkpoint,
     Counts,
     Dimension,
+    Ended,
     How,
+    Judged,
     Kept,
+    Late,
     Measure,
+    Over,
     Percentiles,
+    Probed,
     RequestRow,
     Usage,
 )
@@ -40,21 +47,26 @@ _LAST_CHARACTER = "\U0010ffff"
 _log = logging.getLogger(__name__)
 
 
-def open_store(path: Path, read_only: bool = False, *, slow_s: float | None = None) -> SqliteStore:
+def open_store(
+    path: Path, read_only: bool = False, *, slow_s: float | None = None, late_s: float | None = None
+) -> SqliteStore:
     """The store at `path`. A writer creates or rebuilds it; a reader raises StoreUnreadable when it can't read it.
 
-    `slow_s`: the threshold whose count is kept for every minute, so that months of it are told at once; None leaves it.
+    `slow_s` of requests, `late_s` of first tokens: the thresholds whose counts are kept for every minute, so that
+    months of them are told at once; None leaves them.
     """
-    return SqliteStore(path, read_only=read_only, slow_s=slow_s)
+    return SqliteStore(path, read_only=read_only, slow_s=slow_s, late_s=late_s)
 
 
 class SqliteStore:
     """May be asked from any thread, one question at a time. See `Store` for what the questions mean."""
 
-    def __init__(self, path: Path, *, read_only: bool = False, slow_s: float | None = None) -> None:
+    def __init__(
+        self, path: Path, *, read_only: bool = False, slow_s: float | None = None, late_s: float | None = None
+    ) -> None:
         self.path = path
         self._read_only = read_only
-        self._slow_s = slow_s
+        self._thresholds = (slow_s, late_s)
         self._lock = threading.RLock()
         self._left_out = LeftOut()
         self._generation = 0
@@ -62,7 +74,7 @@ class SqliteStore:
         self._inode = path.stat().st_ino
         if not read_only:
             with self._transaction() as connection:
-                writing.set_threshold(connection, slow_s)
+                writing.set_thresholds(connection, *self._thresholds)
 
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
         rows = [columns for columns in map(columns_of, documents) if columns is not None]
@@ -81,6 +93,14 @@ class SqliteStore:
     def counts(self, since: float, until: float, *, slow_s: float) -> Counts:
         with self._asking() as ask:
             return answering.counts(ask, since, until, slow_s)
+
+    def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
+        with self._asking() as ask:
+            return answering.first_tokens(ask, since, until, late_s)
+
+    def probes(self, since: float, until: float) -> Judged:
+        ((total, bad),) = self._ask(queries.PROBES, {"since": since, "until": until})
+        return Judged(total=total, bad=bad)
 
     def outcomes(self, since: float, until: float, *, synthetic: bool = False) -> dict[str, int]:
         with self._asking() as ask:
@@ -113,11 +133,18 @@ class SqliteStore:
         return [request_row(row) for row in self._ask(queries.ALIVE, values)]
 
     def worst(
-        self, since: float, until: float, *, slow_s: float, limit: int = 3, failures_first: bool = True
+        self,
+        since: float,
+        until: float,
+        *,
+        slow_s: float,
+        limit: int = 3,
+        failures_first: bool = True,
+        by: Late = "duration",
     ) -> list[str]:
         span = {"since": since, "until": until, "slow_s": slow_s, "failed": int(not failures_first)}
         failed = self._ask(queries.FAILED_IDS, span | {"limit": limit}) if failures_first else []
-        slow = self._ask(queries.SLOW_IDS, span | {"limit": max(0, limit - len(failed))})
+        slow = self._ask(queries.slow_ids(MEASURES[by]), span | {"limit": max(0, limit - len(failed))})
         return [row[0] for row in (*failed, *slow)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
@@ -128,14 +155,31 @@ class SqliteStore:
         with self._asking() as ask:
             return answering.usage(ask, since, until, by, limit)
 
+    def oldest(self) -> float | None:
+        return blaming.oldest(self._ask)
+
+    def ended(self, since: float, until: float) -> list[Ended]:
+        return blaming.ended(self._ask, since, until)
+
+    def probed(self, since: float, until: float) -> list[Probed]:
+        return blaming.probed(self._ask, since, until)
+
+    def blame(
+        self, since: float, until: float, *, by: Blamed, over: Over | None = None, limit: int = 100
+    ) -> list[Blame]:
+        return blaming.blame(self._ask, since, until, by, over, limit)
+
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(queries.OF_SPAN, {"dataset": SampleEvent.dataset, "since": since, "until": until})
 
     def alerts(self, *, limit: int = 100) -> list[Document]:
         return self._documents(queries.LATEST_OF, {"dataset": AlertEvent.dataset, "limit": max(0, limit)})
 
-    def benchmarks(self, *, limit: int = 20) -> list[Document]:
-        return self._documents(queries.LATEST_OF, {"dataset": BenchmarkEvent.dataset, "limit": max(0, limit)})
+    def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
+        values = {"dataset": BenchmarkEvent.dataset, "suite": suite, "limit": max(0, limit)}
+        if suite is not None and not _is_writable(suite):
+            return []
+        return self._documents(queries.LATEST_OF if suite is None else queries.LATEST_OF_SUITE, values)
 
     def totals(self) -> dict[str, int]:
         return dict(self._ask(queries.TOTALS, {}))
@@ -223,7 +267,7 @@ class SqliteStore:
         self._inode = self.path.stat().st_ino
         self._generation += 1
         with self._transaction() as connection:
-            writing.set_threshold(connection, self._slow_s)
+            writing.set_thresholds(connection, *self._thresholds)
 
     def _follow_rebuild(self) -> None:
         """A reader whose file the writer has replaced looks at the new one.

@@ -1,4 +1,4 @@
-"""What the one writer does within a transaction: new rows with their sums, ages, the threshold that is counted."""
+"""What the one writer does within a transaction: new rows with their sums, ages, the thresholds that are counted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmops.store.columns import Columns, kept_as
 from llmops.store.contract import Checkpoint, Kept
 from llmops.store.covering import HOUR_S, MINUTE_S
 from llmops.store.leftout import LeftOut
-from llmops.store.rollups import RECOUNT_SLOW, Rollups
+from llmops.store.rollups import RECOUNT_LATE, RECOUNT_SLOW, Rollups
 from llmops.store.schema import INSERT
 
 
@@ -26,8 +26,8 @@ def record(
     connection.executemany(INSERT, rows)
     new = connection.total_changes - before
     if new:
-        ((slow_s,),) = connection.execute(queries.LOAD_THRESHOLD)
-        sums = Rollups(slow_s)
+        ((slow_s, late_s),) = connection.execute(queries.LOAD_THRESHOLDS)
+        sums = Rollups(slow_s, late_s)
         sums.take(rows if new == len(rows) else _new_among(connection, rows, last))
         sums.write(connection)
     marks = [{"first_event_id": mark.first_event_id, "offset": mark.offset} for mark in checkpoints]
@@ -61,11 +61,14 @@ def prune(connection: sqlite3.Connection, before: Mapping[Kept, float], limit: i
     return gone
 
 
-def set_threshold(connection: sqlite3.Connection, slow_s: float | None) -> None:
-    """Count requests slower than this from now on, and again in all rollups whose rows are still there."""
-    ((known_s,),) = connection.execute(queries.LOAD_THRESHOLD)
-    if slow_s is None or slow_s == known_s:
-        return
+def set_thresholds(connection: sqlite3.Connection, slow_s: float | None, late_s: float | None) -> None:
+    """Count requests slower than this, and first tokens later than that, from now on, and again in all rollups whose
+    rows are still there. None leaves it."""
+    ((known_slow_s, known_late_s),) = connection.execute(queries.LOAD_THRESHOLDS)
+    slow_s, late_s = known_slow_s if slow_s is None else slow_s, known_late_s if late_s is None else late_s
     since = dict(connection.execute(queries.LOAD_PRUNED)).get("requests", -math.inf)
-    connection.execute(RECOUNT_SLOW, {"slow_s": slow_s, "since": since})
-    connection.execute(queries.SAVE_THRESHOLD, {"slow_s": slow_s})
+    if slow_s != known_slow_s:
+        connection.execute(RECOUNT_SLOW, {"over_s": slow_s, "since": since})
+    if late_s != known_late_s:
+        connection.execute(RECOUNT_LATE, {"over_s": late_s, "since": since})
+    connection.execute(queries.SAVE_THRESHOLDS, {"slow_s": slow_s, "late_s": late_s})

@@ -18,6 +18,7 @@ _STRINGS: dict[str, tuple[str, str]] = {
     "reason.serve_dead": ("DEAD", "已停止"),
     "reason.serve_unreachable": ("SERVE DOWN", "服务不可达"),
     "reason.record_missing": ("NO RECORD", "无记录"),
+    "reason.objectives_unreadable": ("NO OBJECTIVES", "目标不可读"),
     "reason.record_stale": ("RECORD STALE", "记录过期"),
     "reason.nothing_readable": ("NOTHING TO READ", "无数据"),
     "badge.stale": ("STALE {age}", "过期 {age}"),
@@ -33,8 +34,10 @@ _STRINGS: dict[str, tuple[str, str]] = {
     "strip.alerts": ("alerts", "告警"),
     "slo.availability": ("availability", "可用性"),
     "slo.latency": ("latency", "时延"),
+    "slo.ttft": ("first token", "首词元"),
     "slo.availability.short": ("avail", "可用"),
     "slo.latency.short": ("lat", "时延"),
+    "slo.ttft.short": ("ttft", "首字"),
     "slo.used": ("{bad} of {allowed}", "已用 {bad}/{allowed}"),
     "slo.unknown": ("no traffic", "无流量"),
     # Panels

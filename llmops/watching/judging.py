@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 from llmops.alerts.rules import Severity
-from llmops.overview.objectives import AHEAD_S, tallies
-from llmops.slo import Guard, Objective, Verdict, judge
-from llmops.store.contract import Counts, Store
+from llmops.overview.counting import AHEAD_S, Answer, Question, answer, verdicts
+from llmops.slo import Guard, Objective, Verdict
+from llmops.store.contract import Late, Store
 
 LONG_S = 3600.0
 """A window longer than this is counted again only every `LONG_EVERY_S`: that is at most 1/360 of it."""
@@ -21,34 +22,40 @@ class Judge:
     def __init__(self, store: Store, objectives: Sequence[Objective], guard: Guard) -> None:
         self.objectives = tuple(objectives)
         self._store = store
-        self._guard = guard
-        self._kept: dict[tuple[float, float], tuple[float, Counts]] = {}
+        self.guard = guard
+        self._kept: dict[tuple[Question, float], tuple[float, Answer]] = {}
 
     def verdicts(self, now: float) -> list[Verdict]:
         """The verdict on every objective at `now`."""
-        slow_s = next((each.threshold_s for each in self.objectives if each.threshold_s is not None), 0.0)
-        count = functools.cache(lambda window_s, threshold_s: self._counts(window_s, threshold_s, now))
-        return [judge(each, tallies(each, slow_s, count), self._guard) for each in self.objectives]
+        return verdicts(self.objectives, self.guard, lambda question, window_s: self._answer(question, window_s, now))
 
     def exemplars(self, verdict: Verdict, now: float) -> list[str]:
         """Requests that show what is wrong, from the window whose burn speaks; none while nothing is."""
         severity: Severity = "page" if verdict.exceeded("page") else "ticket"
         if not verdict.exceeded(severity):
             return []
-        objective = verdict.objective
-        since = now - verdict.fastest(severity).row.long_s
-        by_failure = objective.measure == "success"
-        slow_s = float("inf") if by_failure or objective.threshold_s is None else objective.threshold_s
-        return self._store.worst(since, now + AHEAD_S, slow_s=slow_s, failures_first=by_failure)
+        since, until = now - verdict.fastest(severity).row.long_s, now + AHEAD_S
+        return self._worst(verdict.objective, since, until)
 
     def forget(self) -> None:
         """Count every window again."""
         self._kept.clear()
 
-    def _counts(self, window_s: float, slow_s: float, now: float) -> Counts:
-        kept = self._kept.get((window_s, slow_s))
+    def _worst(self, objective: Objective, since: float, until: float) -> list[str]:
+        """What is bad for this objective; of late first tokens the latest, or else what failed without one."""
+        if objective.measure == "probe":
+            return []  # no request of a user shows it, and `llmops requests` has none of its own
+        failures = functools.partial(self._store.worst, since, until, slow_s=math.inf)
+        if objective.threshold_s is None:
+            return failures()
+        by: Late = "ttft" if objective.measure == "ttft" else "duration"
+        late = self._store.worst(since, until, slow_s=objective.threshold_s, failures_first=False, by=by)
+        return late or (failures() if by == "ttft" else [])
+
+    def _answer(self, question: Question, window_s: float, now: float) -> Answer:
+        kept = self._kept.get((question, window_s))
         if kept and window_s > LONG_S and 0 <= now - kept[0] < LONG_EVERY_S:
             return kept[1]
-        counts = self._store.counts(now - window_s, now + AHEAD_S, slow_s=slow_s)
-        self._kept[window_s, slow_s] = (now, counts)
-        return counts
+        found = answer(self._store, question, window_s, now)
+        self._kept[question, window_s] = (now, found)
+        return found

@@ -5,37 +5,28 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
-from llmops.alerts import AlertState, Transition, advance
-from llmops.alerts.evaluate import (
-    VRAM_RULE_ID,
-    MemoryLimits,
-    held_objectives,
-    inhibit,
-    is_firing,
-    slo_findings,
-    vram_finding,
-)
-from llmops.alerts.lifecycle import TOLD
+from llmops.alerts import AlertState, advance
+from llmops.alerts.evaluate import held_objectives, inhibit, is_firing, slo_findings
 from llmops.alerts.record import states_from, to_event
 from llmops.alerts.rules import Finding
 from llmops.alerts.serving import RULE_ID, observe, serve_finding
 from llmops.client import RequestRefused, ServeUnreachable
 from llmops.events import Bus
 from llmops.events.snapshot import ServeSnapshot
-from llmops.notifiers import Delivery, compose
 from llmops.store import JournalFollower, Store
+from llmops.watching.gauges import Gauges, Look
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.recording import RecordKeeper
+from llmops.watching.telling import Teller
 
 Probe: TypeAlias = Callable[[], ServeSnapshot]
 """What serve says of itself; raises ServeUnreachable or RequestRefused."""
 
-_STATES, _INSTANCE = "alerts", "serve.instance"
+STATES, _INSTANCE = "alerts", "serve.instance"
 _COMPLAIN_EVERY_S = 30.0
 _log = logging.getLogger(__name__)
 
@@ -52,11 +43,10 @@ class Watch:
         probe: Probe,
         judge: Judge,
         record: RecordKeeper,
-        delivery: Delivery,
-        limits: MemoryLimits,
+        teller: Teller,
+        gauges: Gauges,
         serve_down_for_s: float,
         keeper: Keeper | None = None,
-        journal: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
@@ -65,11 +55,10 @@ class Watch:
         self._probe = probe
         self._judge = judge
         self._record = record
-        self._delivery = delivery
-        self._limits = limits
+        self._teller = teller
+        self._gauges = gauges
         self._serve_down_for_s = serve_down_for_s
         self._keeper = keeper
-        self._journal = journal
         self._clock = clock
         self._states: dict[str, AlertState] | None = None
         self._saved: tuple[int, dict[str, AlertState], str | None] | None = None
@@ -87,6 +76,10 @@ class Watch:
         """Take in what is written and not yet recorded, our own last events included; judges nothing."""
         while self._follow()[0]:
             pass
+
+    def close(self) -> None:
+        """Tell what can be told now; call it before the last `catch_up`."""
+        self._teller.close(self._clock())
 
     def tick(self) -> bool:
         """One look. True when there is more of the journal to read at once."""
@@ -122,7 +115,7 @@ class Watch:
         if self._states is not None:
             return True
         try:
-            saved = self._store.load_state(_STATES)
+            saved = self._store.load_state(STATES)
             if saved is not None:
                 self._states = {name: AlertState.from_json(state) for name, state in saved.items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -131,6 +124,8 @@ class Watch:
             self._states = states_from(self._store.alerts(limit=1000))
         instance_id = self._store.load_state(_INSTANCE)
         self._instance_id = instance_id if isinstance(instance_id, str) else None
+        if self._states is not None:
+            self._teller.restore(self._states)
         return self._states is not None
 
     def _judge_all(self, is_current: bool) -> None:
@@ -140,26 +135,30 @@ class Watch:
         serving = observe(self._instance_id, answer)
         findings = [
             serve_finding(serving, down_for_s=self._serve_down_for_s, is_firing=is_firing(states, RULE_ID)),
-            vram_finding(memory_shares(answer), self._limits, is_firing=is_firing(states, VRAM_RULE_ID)),
             *self._record.findings(answer, now),
+            *self._gauges.findings(Look(answer=answer, states=states, now=now, behind=not is_current)),
             *self._objectives(states, now),
         ]
         behind = not is_current or not self._follower.is_current
         after, transitions = advance(states, inhibit(findings, states, behind=behind), now)
-        self._states = after
+        self._states, self._instance_id = after, serving.instance_id
         for transition in transitions:
-            self._tell(transition)
-        self._instance_id = serving.instance_id
+            self._bus.emit(to_event(transition))
         self._save()
+        self._teller.tell(after, [each for each in transitions if each.action == "resolved"], now)
 
     def _save(self) -> None:
-        """What a restart must know: when it changes, and once more into a store that began anew."""
+        """What a restart must know: when it changes, and once more into a store that began anew. A store that fails
+        must not keep people in the dark."""
         states = self._states or {}
-        known = (self._store.generation(), states, self._instance_id)
-        if known != self._saved:
-            self._store.save_state(_STATES, {name: state.to_json() for name, state in states.items()})
-            self._store.save_state(_INSTANCE, self._instance_id)
-            self._saved = known
+        try:
+            known = (self._store.generation(), states, self._instance_id)
+            if known != self._saved:
+                self._store.save_state(STATES, {name: state.to_json() for name, state in states.items()})
+                self._store.save_state(_INSTANCE, self._instance_id)
+                self._saved = known
+        except Exception as error:
+            self._complain("the alerts were not kept", error)
 
     def _objectives(self, states: dict[str, AlertState], now: float) -> list[Finding]:
         try:
@@ -176,7 +175,7 @@ class Watch:
         return [
             finding
             for verdict in self._judge.verdicts(now)
-            for finding in slo_findings(verdict, self._judge.exemplars(verdict, now))
+            for finding in slo_findings(verdict, self._judge.exemplars(verdict, now), keep_s=self._judge.guard.keep_s)
         ]
 
     def _ask_serve(self) -> ServeSnapshot | str:
@@ -190,27 +189,9 @@ class Watch:
             self._complain("looking at serve failed", error)
             return type(error).__name__
 
-    def _tell(self, transition: Transition) -> None:
-        self._bus.emit(to_event(transition))
-        if transition.action in TOLD:
-            self._delivery.tell(compose(transition, journal=self._journal))
-
     def _complain(self, what: str, error: Exception) -> None:
         """Loudly, but of each thing at most every 30 s."""
         now = time.monotonic()
         if now - self._complained.get(what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
             self._complained[what] = now
             _log.error("%s", what, exc_info=error)
-
-
-def memory_shares(answer: ServeSnapshot | str) -> dict[str, float]:
-    """Share of its memory that each GPU uses, by name; cards of the same name have their id with it."""
-    gpus = [] if isinstance(answer, str) else [device for device in answer.devices if device.type == "gpu"]
-    names = Counter(device.name for device in gpus)
-    return {
-        device.name if names[device.name] == 1 else f"{device.name} ({device.id})": (
-            device.memory_used_bytes / device.memory_limit_bytes
-        )
-        for device in gpus
-        if device.memory_used_bytes is not None and device.memory_limit_bytes
-    }

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmops.alerts import AlertState, Finding, SloNumbers, Transition, advance
+from llmops.alerts import AlertState, Finding, SloNumbers, Transition, advance, as_is
 
 NOW = 1_700_000_000.25
 SLO = SloNumbers(
@@ -29,7 +29,7 @@ SLO = SloNumbers(
 
 
 def finding(active: bool | None, **fields: Any) -> Finding:
-    values: dict[str, Any] = {"rule_id": "r", "name": "rule", "severity": "page", "for_s": 10.0, "keep_s": 20.0}
+    values: dict[str, Any] = {"rule_id": "r", "name": as_is("rule"), "severity": "page", "for_s": 10.0, "keep_s": 20.0}
     return Finding(active=active, **(values | fields))
 
 
@@ -87,7 +87,7 @@ def test_an_alert_whose_rule_is_gone_ends() -> None:
     states, _ = advance({}, [finding(True, for_s=0.0, exemplars=("q",))], NOW)
     states, (ended,) = advance(states, [], NOW + 1)
     assert (states, ended.action, ended.finding.exemplars) == ({}, "resolved", ("q",))
-    assert "no longer judged" in ended.finding.reason
+    assert "no longer judged" in str(ended.finding.reason)
 
 
 def test_alerts_of_different_rules_do_not_touch_each_other() -> None:
@@ -161,3 +161,13 @@ def test_every_life_obeys_the_laws(looks: list[tuple[float, bool | None, bool]])
                 assert clear_for >= 20.0 - 1e-3
             phase = None if transition.action in ("resolved", "inactive") else transition.action
         assert [state.phase for state in states.values()] == ([phase] if phase else [])
+
+
+def test_what_was_kept_before_it_told_when_a_budget_is_spent_can_be_read() -> None:
+    kept = Finding(
+        rule_id="slo.a.page", name=as_is("a"), severity="page", active=True, slo=SLO, reason=as_is("r")
+    ).to_json()
+    del kept["slo"]["exhausted_in_s"]
+    back = Finding.from_json(kept)
+    assert back.slo is not None
+    assert back.slo.exhausted_in_s is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from llmops.alerts import AlertState, Finding, advance
-from llmops.alerts.record import states_from, to_event
+import pytest
+
+from llmops.alerts import AlertState, Finding, Item, Message, advance
+from llmops.alerts.record import delivery_event, states_from, to_event
 from llmops.events import Document, Origin
 from llmops.events.names import seconds_of
 from tests.alerts.test_lifecycle import SLO, finding
@@ -60,3 +62,15 @@ def test_ended_alerts_delivery_reports_and_nonsense_leave_no_state() -> None:
     assert len(states_from([report, firing, pending])) == 1
     assert states_from([firing | {"event.start": 7}]) == {}
     assert states_from([firing | {"llmops.alert.severity": "loud"}]) == {}
+
+
+@pytest.mark.parametrize(
+    ("why", "action", "outcome"), [(None, "notified", "success"), ("no answer", "not_notified", "failure")]
+)
+def test_a_delivery_is_written_under_the_alert_that_it_tells_first(why: str | None, action: str, outcome: str) -> None:
+    _, transitions = advance({}, [finding(True, for_s=0.0)], NOW)
+    message = Message(group="serve", at=NOW, items=(Item(action="firing", times=1, transition=transitions[-1]),))
+    written = ORIGIN.document(delivery_event(message, "webhook", attempts=3, why=why, at=NOW))
+    assert (written["event.action"], written["llmops.notification.outcome"]) == (action, outcome)
+    assert (written["llmops.notification.channel"], written["llmops.notification.attempts"]) == ("webhook", 3)
+    assert states_from([written]) == {}

@@ -99,7 +99,7 @@ def test_a_serve_that_starts_again_is_not_back_before_it_is_ready() -> None:
 def test_an_engine_that_died_is_down_although_serve_answers() -> None:
     assert live({0: snapshot(), 2: snapshot(state="dead")}, 10) == [(2, "pending"), (7, "firing")]
     dead = serve_finding(observe("a", snapshot(state="dead")), down_for_s=5.0, is_firing=False)
-    assert dead.reason == "serve answers, but its engine is dead"
+    assert str(dead.reason) == "serve answers, but its engine is dead"
 
 
 def test_a_degraded_serve_is_not_down() -> None:

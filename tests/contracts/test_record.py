@@ -9,7 +9,7 @@ import pytest
 
 from llmops.events import RequestEvent
 from llmops.events.names import name_of
-from llmops.store import Counts, How, Record, Usage
+from llmops.store import Counts, How, Judged, Record, Usage
 from llmops.store.conditions import Comparison, Condition, Every, Not, Some
 from tests.store.events import alert, benchmark, document, request, sample
 
@@ -50,6 +50,8 @@ def test_without_traffic_everything_is_zero_or_absent(record: Record) -> None:
     assert record.outcomes(NOW, NOW + 1) == {}
     assert record.totals() == {}
     assert record.worst(NOW, NOW + 1, slow_s=0.0) == []
+    assert record.first_tokens(NOW, NOW + 1, late_s=0.0) == Judged(total=0, bad=0)
+    assert record.probes(NOW, NOW + 1) == Judged(total=0, bad=0)
 
 
 def test_outcomes_go_by_the_slug_of_the_error(record: Record) -> None:

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmops.store import Checkpoint, MemoryStore, SqliteStore, Store
@@ -65,12 +65,14 @@ def test_states_are_kept_as_json(store: Store) -> None:
     assert store.load_state("other") == []
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
             st.floats(0, 100),
             st.sampled_from(["success", "failure", "unknown"]),
             st.floats(0, 10),
+            st.none() | st.floats(0, 10),
             st.booleans(),
             st.booleans(),
         ),
@@ -83,8 +85,10 @@ def test_both_stores_give_the_same_answers(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Any], since: float, until: float
 ) -> None:
     documents = [
-        request(NOW + at, outcome=outcome, duration_s=duration_s, slo_eligible=eligible, synthetic=synthetic)
-        for at, outcome, duration_s, eligible, synthetic in rows
+        request(
+            NOW + at, outcome=outcome, duration_s=duration_s, ttft_s=ttft_s, slo_eligible=eligible, synthetic=synthetic
+        )
+        for at, outcome, duration_s, ttft_s, eligible, synthetic in rows
     ]
     disk, memory = SqliteStore(tmp_path_factory.mktemp("both") / "s"), MemoryStore()
     since, until = NOW + since, NOW + until
@@ -94,12 +98,14 @@ def test_both_stores_give_the_same_answers(
         return json.dumps(
             [
                 repr(store.counts(since, until, slow_s=3.0)),
+                repr(store.first_tokens(since, until, late_s=3.0)),
                 sorted(store.outcomes(since, until).items()),
                 repr(store.percentiles("duration", since, until)),
                 repr(store.requests(limit=10, before=until, where=Comparison("latency", ">", 2.0))),
                 repr(store.usage(since, until, by="user")),
                 repr(store.alive(since, until)),
                 store.worst(since, until, slow_s=3.0, limit=5),
+                store.worst(since, until, slow_s=3.0, limit=5, by="ttft"),
                 repr(store.series(since, until, 7.0)),
             ]
         )

@@ -53,6 +53,7 @@ def _any(rng: random.Random) -> Document:
 WHERE = Every((Comparison("user", "!=", "ann"), Not(Comparison("latency", "<", 0.7)), Comparison("at", ">", SINCE)))
 QUESTIONS: dict[str, Callable[[Record], object]] = {
     "counts": lambda record: record.counts(SINCE, UNTIL, slow_s=1.5),
+    "late first tokens": lambda record: record.first_tokens(SINCE, UNTIL, late_s=0.5),
     "outcomes": lambda record: record.outcomes(SINCE, UNTIL),
     "percentiles": lambda record: record.percentiles("duration", SINCE, UNTIL, how="exact"),
     "first tokens": lambda record: record.percentiles("ttft", SINCE, UNTIL, how="exact"),
@@ -61,6 +62,7 @@ QUESTIONS: dict[str, Callable[[Record], object]] = {
     "usage by model": lambda record: record.usage(SINCE, UNTIL, by="model"),
     "alive": lambda record: {row.event_id for row in record.alive(SINCE, SINCE + 0.5)},
     "worst": lambda record: {*record.worst(SINCE, UNTIL, slow_s=1.5, limit=1000)},
+    "worst by first token": lambda record: record.worst(SINCE, UNTIL, slow_s=0.5, by="ttft", failures_first=False),
     "requests": lambda record: {row.event_id: row for row in record.requests(limit=5000, where=WHERE)},
     "a page": lambda record: [row.at for row in record.requests(limit=1200, before=UNTIL)],
     "totals": lambda record: record.totals(),

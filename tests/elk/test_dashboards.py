@@ -16,7 +16,8 @@ from llmops.alerts.lifecycle import Action
 from llmops.alerts.rules import Severity
 from llmops.elastic.dashboards import boards
 from llmops.elastic.streams import STREAMS
-from llmops.slo import default_objectives
+from llmops.overview.objectives import objectives_of
+from llmops.settings import ObjectiveSettings
 from tests.elk.asking import Asked
 from tests.elk.lens import questions
 from tests.elk.proxy import ROOT
@@ -56,7 +57,7 @@ def rules() -> set[str]:
         importlib.import_module(f"llmops.alerts.{found.name}") for found in pkgutil.iter_modules(llmops.alerts.__path__)
     ]
     named = {value for module in modules for name, value in vars(module).items() if name.endswith("RULE_ID")}
-    objectives = default_objectives(window_s=1.0, latency_threshold_s=1.0, latency_target=0.9, availability_target=0.9)
+    objectives = objectives_of(ObjectiveSettings())
     return named | {slo_rule_id(each.id, severity) for each in objectives for severity in get_args(Severity)}
 
 

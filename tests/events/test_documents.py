@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from llmops.events import AlertEvent, BenchmarkEvent, RequestEvent, SampleEvent
+from llmops.events.documents import CANARY
 
 
 def _request(**values: object) -> RequestEvent:
@@ -67,3 +68,15 @@ def test_a_benchmark_warns_of_a_regression_and_of_failures(regression: bool | No
 
 def test_a_benchmark_without_any_answer_still_has_its_line() -> None:
     assert "0.0 tokens/s" in BenchmarkEvent(at=0.0, benchmark_id="b").message()
+
+
+@pytest.mark.parametrize(
+    ("failed", "line", "level"),
+    [(0, "canary: 0.250 s", "DEBUG"), (1, "canary failed: nothing listens there", "WARNING")],
+)
+def test_a_canary_that_comes_back_is_no_news(failed: int, line: str, level: str) -> None:
+    why = "nothing listens there" if failed else None
+    event = BenchmarkEvent(
+        at=0.0, benchmark_id="c", suite=CANARY, failed=failed, e2e_p50_s=None if failed else 0.25, error_message=why
+    )
+    assert (event.message(), event.level()) == (line, level)

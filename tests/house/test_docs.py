@@ -35,11 +35,6 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
-@pytest.mark.parametrize("rule", ["serve_down", "vram", "journal_full", "record_lost", "slo"])
-def test_every_rule_has_a_runbook(rule: str) -> None:
-    assert (ROOT / "docs" / "runbooks" / f"{rule}.md").exists()
-
-
 def test_every_error_code_and_route_of_the_api_is_documented() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     assert not {code for _, _, code in STATUS.values() if f"`{code}`" not in page}

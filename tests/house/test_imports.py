@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "textual", "fastapi", "elasticsearch", "apscheduler", "bitsandbytes")
+HEAVY = ("torch", "transformers", "textual", "fastapi", "elasticsearch", "apscheduler", "bitsandbytes", "apprise")
 
 
 def loaded_after(code: str) -> set[str]:
@@ -21,7 +21,7 @@ def loaded_after(code: str) -> set[str]:
     [
         ("import llmops", HEAVY),
         ("import llmops.cli", HEAVY),
-        ("import llmops.watch", ("torch", "transformers", "textual", "fastapi", "elasticsearch")),
+        ("import llmops.watch", ("torch", "transformers", "textual", "fastapi", "elasticsearch", "apprise")),
         ("import llmops.serve", ("textual", "torch", "transformers", "apscheduler", "elasticsearch")),
         ("import llmops.tui.app", ("torch", "transformers", "fastapi", "apscheduler", "elasticsearch")),
         ("import llmops.up", HEAVY),

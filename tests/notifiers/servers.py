@@ -18,14 +18,19 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self, statuses: list[int]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.statuses = statuses
+        self.raw: list[bytes] = []
         self.bodies: list[Any] = []
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.closing = threading.Event()
 
     @property
+    def place(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hook?token=secret"
+        return f"http://{self.place}/hook?token=secret"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -35,6 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.paths.append(self.path)
         self.server.headers.append(dict(self.headers))
+        self.server.raw.append(body)
         self.server.bodies.append(json.loads(body))
         status = self.server.statuses.pop(0) if len(self.server.statuses) > 1 else self.server.statuses[0]
         if status == 0:

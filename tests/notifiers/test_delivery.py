@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from llmops.notifiers import Delivery, DeliveryFailed, Notice
-from tests.notifiers.notices import notice
+from llmops.notifiers import Delivered, Delivery, DeliveryFailed, Notification
+from tests.notifiers.notices import item, notification
 
 
 class Memory:
@@ -16,22 +16,22 @@ class Memory:
 
     def __init__(self, name: str = "memory", failure: Exception | None = None) -> None:
         self.name = name
-        self.heard: list[Notice] = []
+        self.heard: list[Notification] = []
         self.gate = threading.Event()
         self.gate.set()
         self._failure = failure
 
-    def deliver(self, notice: Notice) -> None:
+    def deliver(self, notification: Notification) -> None:
         self.gate.wait(10)
         if self._failure:
             raise self._failure
-        self.heard.append(notice)
+        self.heard.append(notification)
 
 
 def test_every_channel_hears_every_notice_in_order() -> None:
     one, two = Memory(), Memory()
     delivery = Delivery([one, two])
-    told = [notice(), notice("resolved")]
+    told = [notification(), notification(item("resolved"))]
     for each in told:
         delivery.tell(each)
     assert delivery.close()
@@ -44,7 +44,7 @@ def test_a_channel_that_hangs_delays_neither_the_teller_nor_the_others() -> None
     delivery = Delivery([slow, quick])
     began = time.monotonic()
     for _ in range(5):
-        delivery.tell(notice())
+        delivery.tell(notification())
     assert time.monotonic() - began < 0.5
     while len(quick.heard) < 5:
         assert time.monotonic() - began < 5
@@ -59,22 +59,22 @@ def test_what_finds_no_place_is_lost_loudly(caplog: pytest.LogCaptureFixture) ->
     slow.gate.clear()
     delivery = Delivery([slow], capacity=1)
     for _ in range(4):
-        delivery.tell(notice())
+        delivery.tell(notification())
     assert delivery.failed >= 2
-    assert "too many notices wait" in caplog.text
-    assert notice().line in caplog.text
+    assert "too many notifications wait" in caplog.text
+    assert notification().text in caplog.text
     slow.gate.set()
     delivery.close()
 
 
-@pytest.mark.parametrize("failure", [DeliveryFailed("it is full"), RuntimeError("a bug")])
+@pytest.mark.parametrize("failure", [DeliveryFailed("it is full", is_final=True), RuntimeError("a bug")])
 def test_a_failure_is_logged_with_the_alert_and_the_next_notice_still_comes(
     caplog: pytest.LogCaptureFixture, failure: Exception
 ) -> None:
     broken, whole = Memory("broken", failure), Memory()
     delivery = Delivery([broken, whole])
-    delivery.tell(notice())
-    delivery.tell(notice("resolved"))
+    delivery.tell(notification())
+    delivery.tell(notification(item("resolved")))
     assert delivery.close()
     assert (delivery.failed, len(whole.heard)) == (2, 2)
     assert (
@@ -87,7 +87,71 @@ def test_closing_does_not_wait_for_ever(caplog: pytest.LogCaptureFixture) -> Non
     slow = Memory("slow")
     slow.gate.clear()
     delivery = Delivery([slow])
-    delivery.tell(notice())
+    delivery.tell(notification())
     assert not delivery.close(0.2)
     assert "slow is still busy" in caplog.text
     slow.gate.set()
+
+
+class Moody(Memory):
+    """Refuses the first few times."""
+
+    def __init__(self, refusals: int, **how: bool) -> None:
+        super().__init__("moody")
+        self.tries = 0
+        self._refusals, self._how = refusals, how
+
+    def deliver(self, notification: Notification) -> None:
+        self.tries += 1
+        if self.tries <= self._refusals:
+            raise DeliveryFailed("busy", **self._how)
+        super().deliver(notification)
+
+
+def delivered(moody: Moody, pauses_s: tuple[float, ...] = (0.0, 0.0)) -> list[Delivered]:
+    reports: list[Delivered] = []
+    delivery = Delivery([moody], reports.append, pauses_s=pauses_s)
+    delivery.tell(notification())
+    deadline = time.monotonic() + 5
+    while not delivery.is_idle and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert delivery.close()
+    return reports
+
+
+def test_what_fails_is_tried_again_and_its_end_is_reported() -> None:
+    moody = Moody(2)
+    (report,) = delivered(moody)
+    assert (report.channel, report.attempts, report.why, moody.heard) == ("moody", 3, None, [notification()])
+
+
+def test_after_the_last_pause_it_is_given_up_loudly(caplog: pytest.LogCaptureFixture) -> None:
+    (report,) = delivered(Moody(9))
+    assert (report.attempts, report.why) == (3, "busy; given up after 3 tries")
+    assert notification().text in caplog.text
+
+
+def test_a_refusal_that_is_final_is_not_tried_again() -> None:
+    moody = Moody(9, is_final=True)
+    (report,) = delivered(moody)
+    assert (moody.tries, report.why) == (1, "busy; not tried again")
+
+
+def test_what_is_between_two_tries_when_it_closes_is_left_for_the_next_start() -> None:
+    reports: list[Delivered] = []
+    moody = Moody(9)
+    delivery = Delivery([moody], reports.append, pauses_s=(60.0,))
+    delivery.tell(notification())
+    while not moody.tries:
+        time.sleep(0.005)
+    assert delivery.close(2.0)
+    assert (reports, delivery.failed) == ([], 1)
+
+
+def test_a_notification_may_be_for_some_channels_only() -> None:
+    one, two = Memory("one"), Memory("two")
+    delivery = Delivery([one, two])
+    assert delivery.channels == ["one", "two"]
+    delivery.tell(notification(), {"two"})
+    assert delivery.close()
+    assert (one.heard, two.heard) == ([], [notification()])

@@ -14,6 +14,7 @@ from llmops.settings import ObjectiveSettings
 from llmops.shell.status import as_table
 from llmops.store.contract import Store
 from llmops.store.memory import MemoryStore
+from tests.store.events import probe
 from tests.tui.worlds import NOW, alert_document, request_document, sample_document, snapshot
 
 OBJECTIVES = ObjectiveSettings()
@@ -44,7 +45,7 @@ def test_a_serve_that_answers_over_a_fresh_record_is_ok() -> None:
     assert (overview.health, overview.reason, exit_code(overview)) == ("ok", "all_good", 0)
     assert overview.latency.p50 == pytest.approx(0.5)
     assert overview.outcomes == {"success": 100}
-    assert [chip.state for chip in overview.slo] == ["ok", "ok"]
+    assert [chip.state for chip in overview.slo] == ["ok", "ok", "ok"]
 
 
 def test_without_serve_the_record_still_speaks() -> None:
@@ -74,6 +75,37 @@ def test_many_failures_breach_and_few_do_not() -> None:
 def test_without_traffic_an_objective_has_no_data() -> None:
     chip = seen(MemoryStore()).slo[0]
     assert (chip.state, chip.good_ratio, chip.budget_remaining) == ("no_data", None, None)
+
+
+def test_objectives_of_a_file_are_shown_in_its_order(tmp_path: Path) -> None:
+    store = busy_store()
+    store.record([probe(NOW - 5), probe(NOW - 4, completed=0, failed=1)])
+    path = tmp_path / "objectives.toml"
+    path.write_text(
+        '[[objective]]\nid = "canary"\nmeasure = "probe"\ntarget = 0.9\nwindow = "7d"\n'
+        '[[objective]]\nid = "first"\nmeasure = "ttft"\nthreshold_s = 0.05\ntarget = 0.9\nwindow = "3d"\n'
+    )
+    canary, first = look(store, "http://there", NOW, objectives=ObjectiveSettings(file=str(path)), fetch=here).slo
+    assert (canary.name, canary.total, canary.bad, canary.window_s) == ("canary", 2, 1, 7 * 86400.0)
+    assert (first.name, first.total, first.bad, first.exhausted_in_s) == ("first", 100, 100, 0.0)
+
+
+def test_objectives_that_cannot_be_read_are_told_and_everything_else_is_shown(tmp_path: Path) -> None:
+    settings = ObjectiveSettings(file=str(tmp_path / "missing.toml"))
+    overview = look(busy_store(), "http://there", NOW, objectives=settings, fetch=here)
+    again = look(busy_store(), "http://there", NOW + 1, objectives=settings, fetch=here, previous=overview)
+    without = look(None, "http://there", NOW, objectives=settings, fetch=here)
+    assert (without.reason, without.objectives_error) == ("record_missing", overview.objectives_error)
+    for each in (overview, again):
+        assert (each.health, each.reason, each.slo) == ("degraded", "objectives_unreadable", ())
+        assert each.objectives_error == (
+            f"objectives.file names {tmp_path / 'missing.toml'}, which cannot be read (No such file or directory): "
+            "mend it, or leave the dial empty."
+        )
+        assert to_json(each)["objectives_error"] == each.objectives_error
+    out = io.StringIO()
+    Console(file=out, width=250).print(as_table(overview, None))
+    assert "mend it, or leave the dial empty" in out.getvalue()
 
 
 def test_only_the_newest_transition_of_an_alert_counts() -> None:

@@ -160,6 +160,39 @@ def test_scheduled_benchmarks_run_by_themselves_and_bench_compares_with_the_last
     assert "llmops.benchmark.baseline.id" in last
 
 
+def test_the_canary_asks_a_running_serve_and_users_figures_know_nothing_of_it(tmp_path: Path) -> None:
+    dials = {"canary__interval_s": 0.5, "bench__enabled": False, "watch__interval_s": 0.25, "gpu__kind": "none"}
+    box = Box(tmp_path, canary__enabled=True, **dials)
+    with box.program("up") as up:
+        box.until_ready()
+        assert box.chat().status_code == 200
+        until(lambda: _probes(box, failed=0) >= 2, 30, lambda: box.log("up"))
+        status = json.loads(box.call("status", "--json").stdout)
+        assert (status["requests_by_outcome"], status["benchmarks"]) == ({"success": 1}, [])
+        with box.store() as store:
+            assert store.counts(0.0, time.time() + 60, slow_s=3.0).total == 1
+            assert store.benchmarks() == []
+        up.send_signal(signal.SIGTERM)
+        assert up.wait(30) == 0
+    probes = [event for event in box.documents("llmops.request") if event.get("llmops.synthetic")]
+    assert len(probes) >= 2
+    assert not any(event["llmops.slo.eligible"] for event in probes)
+
+
+def test_a_canary_finds_nobody_where_nobody_serves(tmp_path: Path) -> None:
+    box = Box(tmp_path, canary__enabled=True, canary__interval_s=0.5, watch__interval_s=0.25)
+    with box.program("watch"):
+        until(lambda: _probes(box, failed=1) >= 1, 30, lambda: box.log("watch"))
+    failed = box.documents("llmops.benchmark")[0]
+    assert failed["error.message"] == "nothing listens there"
+    assert "canary failed: nothing listens there" in box.log("watch")
+
+
+def _probes(box: Box, failed: int) -> int:
+    found = [each for each in box.documents("llmops.benchmark") if each["llmops.benchmark.suite"] == "canary"]
+    return sum(each["llmops.benchmark.requests.failed"] == failed for each in found)
+
+
 def _benchmarks(box: Box) -> int:
     with contextlib.suppress(StoreUnreadable), box.store() as store:
         return len(store.benchmarks())

@@ -53,6 +53,17 @@ def test_a_file_can_be_named_and_must_then_be_there(an_empty_folder: Path, monke
             "LLMOPS_SERVE__PROT in the environment is no dial: did you mean LLMOPS_SERVE__PORT?",
         ),
         (
+            "LLMOPS_GAUGES__TEMPERATURE_CLEAR_C",
+            "90",
+            "gauges.temperature_clear_c in LLMOPS_GAUGES__TEMPERATURE_CLEAR_C is '90': make it at most "
+            "gauges.temperature_fire_c (87.0).",
+        ),
+        (
+            "LLMOPS_GAUGES__DISK_CLEAR",
+            "0.01",
+            "gauges.disk_clear in LLMOPS_GAUGES__DISK_CLEAR is '0.01': make it at least gauges.disk_fire (0.05).",
+        ),
+        (
             "LLMOPS_EVENTS__JOURNAL_MAX_BYTES",
             "100",
             "events.journal_max_bytes in LLMOPS_EVENTS__JOURNAL_MAX_BYTES is '100': make it at least "
@@ -60,7 +71,15 @@ def test_a_file_can_be_named_and_must_then_be_there(an_empty_folder: Path, monke
         ),
         ("LLMOPS_SERVE__PORT", "x", "serve.port in LLMOPS_SERVE__PORT is 'x'"),
         ("LLMOPS_OBJECTIVES__LATENCY_TARGET", "100", "objectives.latency_target in LLMOPS_OBJECTIVES__LATENCY_TARGET"),
-        ("LLMOPS_TUI__KEYS", "{", "The environment cannot be read"),
+        ("LLMOPS_TUI__KEYS", "{", "LLMOPS_TUI__KEYS in the environment must be JSON"),
+        (
+            "LLMOPS_ALERTS__EMAIL_TO",
+            "ops@example.org",
+            'EMAIL_TO in the environment must be JSON: a list as ["a", "b"]',
+        ),
+        ("LLMOPS_ALERTS__EMAIL_TO", '"ops"', "in LLMOPS_ALERTS__EMAIL_TO is 'ops': write a list, as in"),
+        ("LLMOPS_ALERTS__EMAIL_TO", r'["a@b\r\nBcc: c@d"]', "it must look like ops@example.org, without a name."),
+        ("LLMOPS_ALERTS__EMAIL_HOST", "box", "alerts.email_from is empty: set it, or leave alerts.email_host empty."),
     ],
 )
 def test_a_mistake_in_the_environment_is_one_sentence(
@@ -132,6 +151,8 @@ def test_a_mistake_in_a_secret_is_told_without_it(an_empty_folder: Path, line: s
         ("engine.upstream_url", "http://127.0.0.1:8001/v1, without a user"),
         ("serve.cors_origins", "http://127.0.0.1:3000, or * for any"),
         ("watch.webhook_url", "https://host/path"),
+        ("alerts.email_from", "llmops@example.org"),
+        ("alerts.alertmanager_url", "http://127.0.0.1:9093, without a user"),
     ],
 )
 def test_what_fits_no_pattern_is_told_by_an_example(dial: str, example: str, an_empty_folder: Path) -> None:
@@ -141,3 +162,49 @@ def test_what_fits_no_pattern_is_told_by_an_example(dial: str, example: str, an_
     with pytest.raises(BadConfiguration) as told:
         load()
     assert str(told.value) == f"{dial} in llmops.toml is 'no good': it must look like {example}."
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            'webhook_secret = "whsec_48151623!"',
+            "alerts.webhook_secret in llmops.toml can't be used: what follows whsec_",
+        ),
+        ('webhook_secret = ""', "alerts.webhook_secret in llmops.toml can't be used: it is empty."),
+        ('apprise = "tgram://48151623"', "alerts.apprise in llmops.toml can't be used: write a list, as in"),
+        ("apprise = [48151623]", "alerts.apprise in llmops.toml can't be used: input should be a valid string."),
+        (
+            'alertmanager_url = "http://me:48151623@box:9093"',
+            "alerts.alertmanager_url in llmops.toml can't be used: it must look like http://127.0.0.1:9093",
+        ),
+    ],
+)
+def test_a_mistake_in_a_secret_of_a_channel_is_told_without_it(an_empty_folder: Path, line: str, sentence: str) -> None:
+    (an_empty_folder / "llmops.toml").write_text(f"[alerts]\n{line}\n")
+    with pytest.raises(BadConfiguration) as told:
+        load()
+    assert str(told.value).startswith(sentence)
+    assert "48151623" not in str(told.value)
+
+
+def test_the_secrets_of_channels_are_known_but_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_ALERTS__APPRISE", '["tgram://48151623/a", "slack://48151623"]')
+    monkeypatch.setenv("LLMOPS_ALERTS__WEBHOOK_SECRET", "whsec_NDgxNTE2MjM=")
+    monkeypatch.setenv("LLMOPS_ALERTS__EMAIL_PASSWORD", "48151623")
+    monkeypatch.setenv("LLMOPS_ALERTS__EMAIL_USER", "me")
+    loaded = load()
+    alerts = loaded.settings.alerts
+    assert alerts.apprise_urls == ["tgram://48151623/a", "slack://48151623"]
+    assert (alerts.webhook_key, alerts.email_login) == (b"48151623", ("me", "48151623"))
+    shown = {name: value for name, value, _, _ in loaded.rows()}
+    assert shown["alerts.apprise"] == "**********, **********"
+    assert "48151623" not in str(shown) + repr(alerts) + str(loaded.settings)
+    monkeypatch.setenv("LLMOPS_ALERTS__WEBHOOK_SECRET", "a sentence")
+    assert load().settings.alerts.webhook_key == b"a sentence"
+
+
+def test_a_list_is_shown_as_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMOPS_ALERTS__EMAIL_TO", '["a@b", "c@d"]')
+    shown = {name: value for name, value, _, _ in load().rows()}
+    assert (shown["alerts.email_to"], shown["serve.cors_origins"]) == ("a@b, c@d", "")

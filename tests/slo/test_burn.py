@@ -47,7 +47,7 @@ def test_rows_agree_with_a_plain_reading_of_the_table(tallies: dict[float, Tally
             continue
         fast = all((each.bad / each.total) / (1 - OBJECTIVE.target) > burn.row.threshold for each in (long, short))
         assert burn.exceeded is fast
-        enough = long.bad >= 3 and long.total >= 50
+        enough = (long.bad >= 3 and long.total >= 50) or (short.bad >= 3 and short.bad >= short.total / 2)
         assert burn.severity == ("page" if burn.row.severity == "page" and enough else "ticket")
 
 

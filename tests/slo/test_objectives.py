@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmops.slo import Objective, Tally, budget, default_objectives
+from llmops.slo import Measure, Objective, Tally, budget, default_objectives
 
 LATENCY = Objective(id="latency", name="fast", measure="duration", target=0.99, window_s=30 * 86400.0, threshold_s=3.0)
 
 
-def test_the_objectives_of_a_fresh_install_are_speed_and_success() -> None:
-    availability, latency = default_objectives(
-        window_s=60.0, latency_threshold_s=3.0, latency_target=0.99, availability_target=0.999
+def test_the_objectives_of_a_fresh_install_are_success_speed_and_an_early_first_token() -> None:
+    availability, latency, ttft = default_objectives(
+        window_s=60.0,
+        latency_threshold_s=3.0,
+        latency_target=0.99,
+        availability_target=0.999,
+        ttft_threshold_s=2.0,
+        ttft_target=0.95,
     )
     assert (availability.target, availability.measure, availability.threshold_s) == (0.999, "success", None)
     assert (latency.target, latency.measure, latency.threshold_s) == (0.99, "duration", 3.0)
-    assert latency.name == "Requests finish in under 3 s"
+    assert (ttft.target, ttft.measure, ttft.threshold_s) == (0.95, "ttft", 2.0)
 
 
 @pytest.mark.parametrize("target", [0.0, 1.0, -1.0, 2.0])
@@ -28,9 +34,13 @@ def test_a_target_that_grants_no_budget_or_asks_for_nothing_is_refused(target: f
         Objective(id="x", name="x", measure="success", target=target, window_s=1.0)
 
 
-def test_an_objective_of_durations_needs_a_threshold() -> None:
+@pytest.mark.parametrize(
+    ("measure", "threshold_s"),
+    [("duration", None), ("ttft", None), ("success", 3.0), ("probe", 3.0), ("duration", 0.0), ("ttft", math.inf)],
+)
+def test_a_threshold_goes_with_durations_and_first_tokens_alone(measure: Measure, threshold_s: float | None) -> None:
     with pytest.raises(ValueError, match="threshold"):
-        Objective(id="x", name="x", measure="duration", target=0.9, window_s=1.0)
+        Objective(id="x", name="x", measure=measure, target=0.9, window_s=1.0, threshold_s=threshold_s)
 
 
 @pytest.mark.parametrize(("total", "bad"), [(1, 2), (1, -1)])

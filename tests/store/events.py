@@ -48,9 +48,15 @@ def alert(at: float, **fields: Any) -> Document:
     return document(AlertEvent(at=at, **(values | fields)))
 
 
-def benchmark(at: float, benchmark_id: str = "b1") -> Document:
+def benchmark(at: float, benchmark_id: str = "b1", **fields: Any) -> Document:
     """One run."""
-    return document(BenchmarkEvent(at=at, benchmark_id=benchmark_id))
+    return document(BenchmarkEvent(at=at, benchmark_id=benchmark_id, **fields))
+
+
+def probe(at: float, **fields: Any) -> Document:
+    """One synthetic request of the canary, answered unless said otherwise."""
+    values: dict[str, Any] = {"suite": "canary", "completed": 1, "failed": 0}
+    return benchmark(at, **(values | fields))
 
 
 def lines(documents: list[Document]) -> bytes:

@@ -24,7 +24,7 @@ spans = st.tuples(moments, moments).map(sorted)
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
-    made = open_store(tmp_path / "s", slow_s=3.0)
+    made = open_store(tmp_path / "s", slow_s=3.0, late_s=2.0)
     yield made
     made.close()
 
@@ -61,6 +61,8 @@ def test_a_span_of_ever_is_covered() -> None:
 def everything(store: Any, since: float, until: float) -> list[Any]:
     return [
         store.counts(since, until, slow_s=3.0),
+        store.first_tokens(since, until, late_s=2.0),
+        store.first_tokens(since, until, late_s=1.0),
         sorted(store.outcomes(since, until).items()),
         sorted(store.outcomes(since, until, synthetic=True).items()),
         store.usage(since, until, by="user"),
@@ -82,7 +84,7 @@ requests = st.builds(
     model_version=st.sampled_from([None, "v1"]),
     slo_eligible=st.booleans(),
     synthetic=st.booleans(),
-    ttft_s=st.sampled_from([None, 0.5]),
+    ttft_s=st.sampled_from([None, 0.5, 1.5, 2.5]),
     output_tokens=st.sampled_from([None, 7]),
 )
 
@@ -120,6 +122,7 @@ def test_what_was_pruned_is_still_counted_in_whole_hours(store: SqliteStore) -> 
     since, until = HOUR + 1800, HOUR + 7 * 3600 + 90
     told = (HOUR, until)
     assert store.counts(since, until, slow_s=3.0) == memory.counts(*told, slow_s=3.0)
+    assert store.first_tokens(since, until, late_s=2.0) == memory.first_tokens(*told, late_s=2.0)
     assert store.outcomes(since, until) == memory.outcomes(*told)
     assert store.usage(since, until, by="user") == memory.usage(*told, by="user")
     assert store.series(HOUR, until, 300.0) == memory.series(HOUR, until, 300.0)
@@ -152,6 +155,47 @@ def test_another_threshold_is_counted_from_rows_and_where_they_are_gone_from_his
     assert (store.counts(*span, slow_s=3.0).slow, store.counts(*span, slow_s=3.0).is_exact) == (190, True)
     near = store.counts(*span, slow_s=1.95)
     assert (near.slow, near.is_exact) == (300, False)
+
+
+def test_first_tokens_are_told_from_histograms_where_rows_are_gone(store: SqliteStore) -> None:
+    documents = [
+        request(
+            HOUR + 60 * n, ttft_s=None if n % 4 == 0 else (n % 50) / 10, outcome="failure" if n % 8 == 0 else "success"
+        )
+        for n in range(500)
+    ]
+    memory = MemoryStore()
+    memory.record(documents)
+    store.record(documents)
+    span = (HOUR, HOUR + 36_000)
+    assert store.first_tokens(*span, late_s=1.95) == memory.first_tokens(*span, late_s=1.95)
+    store.prune({"requests": HOUR + 5 * 3600})
+    assert store.first_tokens(*span, late_s=2.0) == memory.first_tokens(*span, late_s=2.0)
+    near, exact = (each.first_tokens(*span, late_s=1.95) for each in (store, memory))
+    assert (near.total, near.bad, near.is_exact) == (exact.total, exact.bad, False)
+
+
+def test_of_many_requests_another_threshold_is_told_from_histograms(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.record(steady(500, every_s=60))
+    monkeypatch.setattr("llmops.store.answering.EXACT_VALUES", 50)
+    near = store.counts(HOUR, HOUR + 36_000, slow_s=1.95)
+    assert (near.slow, near.is_exact) == (300, False)
+    assert store.counts(HOUR, HOUR + 36_000, slow_s=3.0).is_exact
+
+
+def test_a_new_threshold_of_first_tokens_is_counted_for_every_hour_that_has_its_rows(tmp_path: Path) -> None:
+    documents = [request(HOUR + 60 * n, ttft_s=(n % 50) / 10) for n in range(500)]
+    first = open_store(tmp_path / "s", late_s=2.0)
+    first.record(documents)
+    first.prune({"requests": HOUR + 3600})
+    first.close()
+    again = open_store(tmp_path / "s", late_s=1.0)
+    held = again._ask("SELECT DISTINCT late_s, start >= ? FROM rollup", (HOUR + 3600,))  # type: ignore[arg-type]
+    assert sorted(held) == [(1.0, 1), (2.0, 0)]
+    assert again.first_tokens(HOUR + 3600, HOUR + 36_000, late_s=1.0).is_exact
+    again.close()
 
 
 def test_a_new_threshold_is_counted_for_every_hour_that_has_its_rows(tmp_path: Path) -> None:

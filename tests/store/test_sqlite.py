@@ -121,14 +121,21 @@ def test_a_record_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("question", "index"),
-    [("COUNTS", "eligible_time"), ("MEASURE", "event_time"), ("SERIES", "event_time"), ("OUTCOMES", "event_time")],
+    [
+        ("COUNTS", "eligible_time"),
+        ("FIRST_TOKENS", "eligible_time"),
+        ("PROBES", "event_time"),
+        ("MEASURE", "event_time"),
+        ("SERIES", "event_time"),
+        ("OUTCOMES", "event_time"),
+    ],
 )
 def test_questions_over_a_window_are_answered_from_an_index_alone(tmp_path: Path, question: str, index: str) -> None:
     from llmops.store import queries
 
     store = open_store(tmp_path / "s")
     connection = sqlite3.connect(tmp_path / "s")
-    values = {"since": 0, "until": 1, "slow_s": 1, "origin": 0, "width_s": 1, "synthetic": 0}
+    values = {"since": 0, "until": 1, "over_s": 1, "origin": 0, "width_s": 1, "synthetic": 0}
     text = queries.values_of("ttft_s") if question == "MEASURE" else getattr(queries, question)
     plan = connection.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
     assert f"USING COVERING INDEX {index} (" in plan[0][3]

@@ -142,7 +142,11 @@ def world(rows: int = 3, **changes: Any) -> Overview:
         "outcomes": {"success": 3},
         "output_tokens_per_s": 12.5,
         "series": tuple(buckets),
-        "slo": (CHIP, dataclasses.replace(CHIP, name="latency", target=0.99)),
+        "slo": (
+            CHIP,
+            dataclasses.replace(CHIP, name="latency", target=0.99),
+            dataclasses.replace(CHIP, name="ttft", target=0.95),
+        ),
         "requests": tuple(row(number) for number in reversed(range(rows))),
         "devices": snapshot().devices,
     }

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from llmops.client import RequestRefused
+from llmops.slo import Guard, Objective
 from llmops.store import MemoryStore, Store, open_store
-from llmops.watching.looking import memory_shares
+from llmops.watching.cards import memory_shares
+from llmops.watching.judging import Judge
 from tests.alerts.test_serving import snapshot
-from tests.store.events import request
-from tests.watch.looks import NOW, Bench, with_memory
+from tests.store.events import probe, request
+from tests.watch.looks import FIRST_TOKEN, NOW, OBJECTIVES, Bench, with_memory
 
 
 @pytest.fixture(params=["sqlite", "memory"])
@@ -32,10 +34,14 @@ def actions(bench: Bench, count: int) -> list[tuple[str, str]]:
 
     def is_indexed() -> bool:
         bench.watch._follower.follow()
-        return len(bench.store.alerts()) >= count
+        return len(found()) >= count
+
+    def found() -> list[tuple[str, str]]:
+        changes = (each for each in reversed(bench.store.alerts()) if "llmops.notification.channel" not in each)
+        return [(each["event.action"], each["rule.id"]) for each in changes]
 
     bench.settle(is_indexed)
-    return [(found["event.action"], found["rule.id"]) for found in reversed(bench.store.alerts())]
+    return found()
 
 
 def test_a_healthy_stack_is_silent(bench: Bench) -> None:
@@ -62,13 +68,13 @@ def test_a_refusal_and_a_surprise_count_as_no_answer(bench: Bench) -> None:
     bench.answer = ZeroDivisionError()
     bench.looks(4)
     assert bench.told() == ["firing serve_down"]
-    assert bench.ear.heard[0].reason == "serve does not answer: ZeroDivisionError"
+    assert bench.notices[0].reason == "serve does not answer: ZeroDivisionError"
 
 
 def test_a_restart_neither_tells_again_nor_forgets(bench: Bench) -> None:
     bench.serve_is_gone()
     bench.looks(8)
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.looks(20)
     assert bench.told() == ["firing serve_down"]
     bench.answer = snapshot()
@@ -78,7 +84,7 @@ def test_a_restart_neither_tells_again_nor_forgets(bench: Bench) -> None:
 
 def test_a_crash_while_watch_was_restarted_is_still_told(bench: Bench) -> None:
     bench.looks(2)
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.answer = snapshot("b", previous_exit="crash")
     bench.looks(1)
     assert bench.told() == ["firing serve_down"]
@@ -89,7 +95,7 @@ def test_a_lost_store_is_rebuilt_with_its_alerts_from_the_journal(bench: Bench, 
     bench.looks(8)
     actions(bench, 2)
     rebuilt = open_store(tmp_path / "rebuilt")
-    bench.watch = bench.build(rebuilt)
+    bench.restart(rebuilt)
     bench.looks(8)
     assert bench.told() == ["firing serve_down"]
     bench.answer = snapshot()
@@ -115,7 +121,7 @@ def test_failing_requests_are_a_page_with_exemplars_and_the_command_that_opens_t
     bench.write([request(NOW, outcome="failure", error_type="oom", request_id=f"bad{n}") for n in range(60)])
     bench.looks(2)
     assert bench.told() == ["firing slo.availability.page"]
-    heard = bench.ear.heard[0]
+    heard = bench.notices[0]
     assert heard.exemplars == ("bad59", "bad58", "bad57")
     assert heard.command is not None
     assert "bad59" in heard.command
@@ -128,7 +134,33 @@ def test_slow_requests_are_a_page_whose_exemplars_are_the_slowest(bench: Bench) 
     bench.write([request(NOW, outcome="failure", slo_eligible=False)])
     bench.looks(2)
     assert bench.told() == ["firing slo.latency.page"]
-    assert bench.ear.heard[0].exemplars == ("slow59", "slow58", "slow57")
+    assert bench.notices[0].exemplars == ("slow59", "slow58", "slow57")
+
+
+def test_late_first_tokens_are_a_page_whose_exemplars_are_the_latest(bench: Bench) -> None:
+    bench.watch._judge = Judge(bench.store, [*OBJECTIVES, FIRST_TOKEN], Guard())
+    bench.write([request(NOW, duration_s=2.9, ttft_s=2.1 + n / 100, request_id=f"late{n}") for n in range(80)])
+    bench.looks(2)
+    assert bench.told() == ["firing slo.ttft.page"]
+    assert bench.notices[0].exemplars == ("late79", "late78", "late77")
+    assert bench.notices[0].reason.endswith("; the budget is spent")
+
+
+def test_probes_that_fail_are_a_page_and_show_no_request(bench: Bench) -> None:
+    canary = Objective(id="canary", measure="probe", target=0.99, window_s=3 * 86400.0)
+    bench.watch._judge = Judge(bench.store, [canary], Guard())
+    bench.write([probe(NOW - n, completed=0, failed=1) for n in range(60)])
+    bench.looks(2)
+    assert bench.told() == ["firing slo.canary.page"]
+    assert bench.notices[0].exemplars == ()
+
+
+def test_where_no_first_token_came_late_those_that_failed_before_one_are_shown(bench: Bench) -> None:
+    bench.watch._judge = Judge(bench.store, [FIRST_TOKEN], Guard())
+    bench.write([request(NOW, outcome="failure", request_id=f"failed{n}") for n in range(60)])
+    bench.looks(2)
+    assert len(bench.told()) == 1
+    assert bench.notices[0].exemplars == ("failed59", "failed58", "failed57")
 
 
 def test_refusals_synthetic_requests_and_departures_are_nobodys_fault(bench: Bench) -> None:

@@ -34,7 +34,8 @@ def processes() -> Iterator[list[subprocess.Popen[str]]]:
 
 def start(folder: Path, **dials: str) -> subprocess.Popen[str]:
     environment = os.environ | {"LLMOPS_STATE__DIRECTORY": str(folder), "LLMOPS_WATCH__INTERVAL_S": "0.1"}
-    environment |= {"LLMOPS_WATCH__SERVE_URL": "http://127.0.0.1:9", "LLMOPS_BENCH__ENABLED": "false"} | dials
+    environment |= {"LLMOPS_WATCH__SERVE_URL": "http://127.0.0.1:9", "LLMOPS_BENCH__ENABLED": "false"}
+    environment |= {"LLMOPS_CANARY__ENABLED": "false"} | dials
     return subprocess.Popen([sys.executable, "-c", START], env=environment, stderr=subprocess.PIPE, text=True)
 
 
@@ -43,6 +44,19 @@ def wait_for(path: Path) -> None:
     while not path.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize("written", ["[[objective]]\nid = 7\n", None])
+def test_objectives_that_cannot_be_used_stop_it_at_the_start_with_one_sentence(
+    tmp_path: Path, processes: list[subprocess.Popen[str]], written: str | None
+) -> None:
+    path = tmp_path / "objectives.toml"
+    if written is not None:
+        path.write_text(written)
+    processes.append(start(tmp_path / "state", LLMOPS_OBJECTIVES__FILE=str(path)))
+    _, errors = processes[0].communicate(timeout=20)
+    assert (processes[0].returncode, len(errors.splitlines())) == (2, 1)
+    assert str(path) in errors
 
 
 def test_it_tells_that_serve_is_down_and_ends_with_status_0(

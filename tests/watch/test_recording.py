@@ -25,7 +25,7 @@ def test_a_journal_that_cannot_be_written_is_a_page_until_it_can(tmp_path: Path)
     assert bench.told() == []
     bench.looks(3)
     assert bench.told() == ["firing journal_full"]
-    assert bench.ear.heard[0].runbook == "docs/runbooks/journal_full.md"
+    assert bench.notices[0].runbook == "docs/runbooks/journal_full.md"
     bench.answer = snapshot()
     bench.looks(12)
     assert bench.told() == ["firing journal_full", "resolved journal_full"]
@@ -36,13 +36,14 @@ def test_lost_events_are_told_once_over_a_restart_of_watch(tmp_path: Path) -> No
     bench = Bench(tmp_path / "journal", open_store(tmp_path / "s"))
     bench.answer = failing(events_dropped=3)
     bench.looks(5)
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.looks(400)
     assert bench.told() == ["firing record_lost", "resolved record_lost"]
-    assert bench.ear.heard[0].reason == "serve lost 3 events"
+    assert bench.notices[0].reason == "events lost by serve: 3"
     bench.answer = failing(events_dropped=4)
     bench.looks(1)
-    assert bench.ear.heard[-1].reason == "serve lost 1 event"
+    assert bench.told()[-1] == "firing record_lost"
+    assert bench.notices[-1].reason == "events lost by serve: 1"
     bench.close()
 
 
@@ -52,10 +53,12 @@ def test_files_that_go_at_the_hard_cap_are_told_with_their_events(tmp_path: Path
     write(tmp_path / "ship" / "checkpoint.json", [])
     (tmp_path / "ship" / "checkpoint.json").write_text('{"version": 1, "files": {}}')
     bench.keep_bytes, bench.max_bytes = 1, 5000
-    bench.watch = bench.build(bench.store)
+    bench.restart()
     bench.looks(1)
     assert bench.told() == ["firing record_lost"]
-    assert bench.ear.heard[0].reason == ("10 events left the journal at its hard cap before all its readers had them")
+    assert bench.notices[0].reason == (
+        "events that left the journal at its hard cap before all its readers had them: 10"
+    )
     assert not (tmp_path / "journal" / "old.jsonl").exists()
     bench.close()
 

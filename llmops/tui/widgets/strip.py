@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual.content import Content
 
@@ -25,6 +25,9 @@ _HEALTH_STYLE = {
 }
 _CHIP_STYLE = {"ok": "$success", "at_risk": "$warning", "breached": "bold $error", "no_data": "$foreground 50%"}
 _CHIP_SIGN = {"ok": "✓", "at_risk": "!", "breached": "✗", "no_data": "·"}
+_STANDING = ("breached", "at_risk", "no_data", "ok")
+_MORE_CELLS = 4
+"""`+1` and two spaces."""
 _DIM = "$foreground 60%"
 
 
@@ -78,14 +81,37 @@ class StatusStrip(Panel):
             yield words("badge.demo")
 
     def _numbers(self, overview: Overview) -> Content:
+        rest = self._load(overview)
+        room = self.size.width - rest.cell_length - 1
+        if overview.objectives_error is not None:
+            error = safe_line(overview.objectives_error, max(20, room - 2))
+            return Content.assemble(" ", (error, "bold $error"), "  ", rest)
+        return Content.assemble(" ", *self._chips(overview.slo, room), rest)
+
+    def _chips(self, slo: Sequence[SloChip], room: int) -> list[Content | tuple[str, str] | str]:
+        """In their order. Where it is narrow, those that stand worst say most; what finds no place is counted."""
+        worst_first = sorted(slo, key=_standing)
+        forms = {chip.name: self._forms(chip) for chip in slo}
+        shown: dict[str, Content] = {}
+        for size in range(max((len(each) for each in forms.values()), default=0)):
+            for place, chip in enumerate(worst_first, 1):
+                form = forms[chip.name][size : size + 1]
+                known = shown[chip.name].cell_length if chip.name in shown else 0
+                spare = 0 if size or place == len(slo) else _MORE_CELLS
+                if form and (known or not size) and form[0].cell_length - known <= room - spare:
+                    room -= form[0].cell_length - known
+                    shown[chip.name] = form[0]
+        left_out = len(slo) - len(shown)
+        parts: list[Content | tuple[str, str] | str] = [shown[chip.name] for chip in slo if chip.name in shown]
+        return [*parts, (f"+{left_out}  ", _DIM)] if left_out else parts
+
+    def _load(self, overview: Overview) -> Content:
+        """Queue, speed and alerts."""
         words, serve = self.session.words, overview.serve
-        parts: list[Content | tuple[str, str] | str] = [" "]
-        for chip in overview.slo:
-            parts += [self._chip(chip), "  "]
         run_word = "strip.running" if self._wide else "strip.running.short"
         queue = f"{fixed(serve.waiting if serve else None, 2)}/{serve.waiting_capacity if serve else '--'}"
         running = f"{fixed(serve.running if serve else None, 2)}/{serve.running_capacity if serve else '--'}"
-        parts += [
+        parts: list[Content | tuple[str, str] | str] = [
             (f"{words('strip.queue')} ", _DIM),
             f"{queue}  ",
             (f"{words(run_word)} ", _DIM),
@@ -97,17 +123,29 @@ class StatusStrip(Panel):
         parts += [(f"{words('strip.alerts')} {count}", style)]
         return Content.assemble(*parts)
 
-    def _chip(self, chip: SloChip) -> Content:
-        words = self.session.words
-        key = f"slo.{chip.name}" if self._wide else f"slo.{chip.name}.short"
-        name = words(key) if words.knows(key) else safe_line(chip.name, 16 if self._wide else 5)
-        style = _CHIP_STYLE[chip.state]
-        head = (f"{_CHIP_SIGN[chip.state]} {name} ", style)
+    def _forms(self, chip: SloChip) -> list[Content]:
+        """From the shortest to the longest: sign and name, the ratio, what is used of the budget, a longer name."""
+        words, style = self.session.words, _CHIP_STYLE[chip.state]
+
+        def head(key: str, most: int) -> tuple[str, str]:
+            name = words(key) if words.knows(key) else safe_line(chip.name, most)
+            return f"{_CHIP_SIGN[chip.state]} {name}", style
+
+        short, name = head(f"slo.{chip.name}.short", 5), head(f"slo.{chip.name}", 16)
         if chip.state == "no_data":
-            return Content.assemble(head, (words("slo.unknown"), _DIM))
-        used = words("slo.used", bad=chip.bad, allowed=chip.allowed_bad)
-        ratio = (f"{percent(chip.good_ratio, 5, 2)}%", style)
-        return Content.assemble(head, ratio, (f" {used}", _DIM)) if self._wide else Content.assemble(head, ratio)
+            told: list[tuple[tuple[str, str], ...]] = [(short, (" --", _DIM))]
+            if self._wide:
+                told += [(name, (f" {words('slo.unknown')}", _DIM))]
+        else:
+            ratio = (f" {percent(chip.good_ratio, 5, 2)}%", style)
+            used = (f" {words('slo.used', bad=chip.bad, allowed=chip.allowed_bad)}", _DIM)
+            told = [(short, ratio), *([(short, ratio, used), (name, ratio, used)] if self._wide else [])]
+        return [Content.assemble(*parts, "  ") for parts in ((short,), *told)]
+
+
+def _standing(chip: SloChip) -> tuple[int, float]:
+    """Worst first: by state, then by what is left of the budget."""
+    return _STANDING.index(chip.state), 1.0 if chip.budget_remaining is None else chip.budget_remaining
 
 
 def stale_s(overview: Overview, seen_at: float | None, refresh_s: float, now: float) -> float | None:
