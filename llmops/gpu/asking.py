@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import pynvml
 
+from llmops.gpu.contract import SamplerUnavailable
+
 _T = TypeVar("_T")
 _NEVER = frozenset(
     {
@@ -35,6 +37,11 @@ CARD_GONE = frozenset(
     }
 )
 """This handle is stale: the card fell off the bus, was unplugged, or waits for a reset."""
+
+
+def no_driver(error: pynvml.NVMLError) -> SamplerUnavailable:
+    """To be raised where there is no NVML to ask."""
+    return SamplerUnavailable(f"NVML does not answer ({error}): is the NVIDIA driver installed?", str(error))
 
 
 class Questions:

@@ -42,10 +42,10 @@ class AutoSampler:
         except SamplerUnavailable as error:
             if is_first:
                 _log.info(
-                    "no NVIDIA GPU here, so processor and memory are sampled (%s; %s). "
+                    "no NVIDIA GPU answers here, so processor and memory are sampled: %s (%s). "
                     "`--gpu pretend` shows what a card would look like.",
-                    str(error).rstrip("?."),
                     why_no_gpu(adapters()),
+                    error.reason,
                 )
         else:
             if not is_first:

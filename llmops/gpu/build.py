@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 from llmops.events import SampleEvent
+from llmops.gpu.adapters import adapters, why_no_gpu
 from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.pretend import PretendSampler, Scene
 from llmops.gpu.system import SystemSampler
@@ -39,7 +40,12 @@ def build_sampler(kind: SamplerKind, scene: Scene = "calm", *, driver_within_s: 
     from llmops.gpu.auto import AutoSampler
     from llmops.gpu.nvml import NvmlSampler
 
-    return AutoSampler() if kind == "auto" else _within(driver_within_s, NvmlSampler)
+    if kind == "auto":
+        return AutoSampler()
+    try:
+        return _within(driver_within_s, NvmlSampler)
+    except SamplerUnavailable as error:
+        raise SamplerUnavailable(f"{error} Here {why_no_gpu(adapters())}; `--gpu auto` does without.") from None
 
 
 def _within(seconds: float, build: Callable[[], Sampler]) -> Sampler:
@@ -58,7 +64,7 @@ def _within(seconds: float, build: Callable[[], Sampler]) -> Sampler:
     except queue.Empty:
         raise SamplerUnavailable(
             f"NVML has not answered for {seconds:g} s: if `nvidia-smi` hangs too, restart the machine; "
-            "`--gpu system` serves without it."
+            "`--gpu system` asks it nothing."
         ) from None
     if isinstance(answer, SamplerUnavailable):
         raise answer

@@ -9,8 +9,7 @@ from typing import Any
 
 import pynvml
 
-from llmops.gpu.asking import Questions
-from llmops.gpu.contract import SamplerUnavailable
+from llmops.gpu.asking import Questions, no_driver
 from llmops.gpu.identity import identify, memory_of, text
 from llmops.gpu.links import link_states
 from llmops.gpu.parts import Parts
@@ -67,7 +66,7 @@ def driver() -> Iterator[Sequence[Any]]:
             with contextlib.suppress(pynvml.NVMLError):
                 pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
-        raise SamplerUnavailable(f"NVML does not answer ({error}): is the NVIDIA driver installed?") from None
+        raise no_driver(error) from None
 
 
 def versions() -> Versions:

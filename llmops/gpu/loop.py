@@ -69,7 +69,7 @@ class SamplingLoop:
             samples = [self._decorate(sample) for sample in self._sampler.sample(now)]
             took_s = time.monotonic() - began
             if took_s > self._stale_s:
-                _log.warning("the hardware took %.0f s to answer", took_s)
+                _log.warning("the hardware took %.1f s to answer", took_s)
             self._latest, self._latest_at = samples, time.monotonic()
             for sample in samples:
                 self._emit(sample)

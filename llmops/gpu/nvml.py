@@ -11,9 +11,8 @@ from typing import Any
 import pynvml
 
 from llmops.events import SampleEvent
-from llmops.gpu.asking import DRIVER_GONE
+from llmops.gpu.asking import DRIVER_GONE, no_driver
 from llmops.gpu.card import Card
-from llmops.gpu.contract import SamplerUnavailable
 from llmops.gpu.identity import text
 from llmops.gpu.xids import XidCount, XidWatch
 
@@ -37,7 +36,7 @@ class NvmlSampler:
             self._open()
         except pynvml.NVMLError as error:
             self.close()
-            raise SamplerUnavailable(f"NVML does not answer ({error}): is the NVIDIA driver installed?") from None
+            raise no_driver(error) from None
 
     def sample(self, now: float) -> Sequence[SampleEvent]:
         """Every card that answers; what is away is said once and looked for again."""

@@ -58,7 +58,7 @@ def _calm(number: int, load: Waves, now: float) -> SampleEvent:
     used = int((0.50 + 0.2 * load.at(now, lag_s=_FILLING_S)) * _LIMIT_BYTES)
     return SampleEvent(
         at=now,
-        device_id=f"GPU-pretend-{number}",
+        device_id=f"GPU-{number}-pretend",
         device_name=f"Pretend GPU {number} 24 GB",
         device_model="Pretend GPU 24 GB",
         vendor="pretend",

@@ -31,9 +31,10 @@ def test_without_a_library_auto_samples_the_machine_and_nvml_says_why_not() -> N
     if "NVML Shared Library Not Found" not in done.stderr:
         pytest.skip("this machine has an NVIDIA driver")
     assert done.stdout == "['cpu']\n"
-    assert "no NVIDIA GPU here, so processor and memory are sampled (" in done.stderr
+    assert "no NVIDIA GPU answers here, so processor and memory are sampled: " in done.stderr
     assert "`--gpu pretend` shows what a card would look like." in done.stderr
     assert "SamplerUnavailable: NVML does not answer (NVML Shared Library Not Found):" in done.stderr
+    assert done.stderr.rstrip().endswith("; `--gpu auto` does without.")
 
 
 def _bare() -> dict[str, str]:

@@ -113,10 +113,12 @@ def test_a_call_that_hangs_leaves_no_stale_numbers_and_is_told_when_it_ends(capl
     sampler.is_free.clear()
     _until(lambda: not loop.latest)
     assert not caplog.records
+    time.sleep(0.2)
     sampler.is_free.set()
     _until(lambda: loop.latest)
     loop.stop()
-    assert [record.getMessage() for record in caplog.records] == ["the hardware took 0 s to answer"]
+    assert len(caplog.records) == 1
+    assert caplog.messages[0].startswith("the hardware took 0.")
 
 
 def test_stopping_does_not_wait_for_ever_for_a_call_that_hangs() -> None:
