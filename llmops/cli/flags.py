@@ -19,8 +19,8 @@ Engine = Annotated[
 Gpu = Annotated[
     str | None,
     typer.Option(
-        help="What is sampled: auto, nvml, system, none, or pretend: two scripted cards. pretend:hot, :full, :slowed or "
-        ":failing has one of them in trouble."
+        help="What is sampled: auto, nvml, system, none, or pretend: two scripted cards. pretend:hot, "
+        ":full, :slowed or :failing has one of them in trouble."
     ),
 ]
 Upstream = Annotated[str | None, typer.Option(help="OpenAI-compatible server to put behind: http://host:port/v1.")]

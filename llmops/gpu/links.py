@@ -14,12 +14,13 @@ _MAX_LINKS = 18
 
 def link_states(handle: Any, questions: Questions | None = None) -> dict[int, bool]:
     """Of each link that the card has, whether it is up. Raises NVMLError where card or driver are away."""
-    ask = (questions or Questions()).ask
-    states = {
-        link: ask(f"link {link}", lambda link=link: bool(pynvml.nvmlDeviceGetNvLinkState(handle, link)))
-        for link in range(_MAX_LINKS)
-    }
+    asked = questions or Questions()
+    states = {link: _state(handle, link, asked) for link in range(_MAX_LINKS)}
     return {link: state for link, state in states.items() if state is not None}
+
+
+def _state(handle: Any, link: int, questions: Questions) -> bool | None:
+    return questions.ask(f"link {link}", lambda: bool(pynvml.nvmlDeviceGetNvLinkState(handle, link)))
 
 
 def active_links(handle: Any, questions: Questions) -> int | None:

@@ -27,11 +27,7 @@ class PcieRates:
             counts = self._questions.ask("pcie counters", self._counts)
             if not self._questions.lacks("pcie counters"):
                 return self._since(now, counts)
-        tx, rx = (
-            self._questions.ask(f"pcie {counter}", lambda counter=counter: self._measured(counter))
-            for counter in (pynvml.NVML_PCIE_UTIL_TX_BYTES, pynvml.NVML_PCIE_UTIL_RX_BYTES)
-        )
-        return tx, rx
+        return self._measured(pynvml.NVML_PCIE_UTIL_TX_BYTES), self._measured(pynvml.NVML_PCIE_UTIL_RX_BYTES)
 
     def _counts(self) -> Sequence[int]:
         values = pynvml.nvmlDeviceGetFieldValues(self._handle, list(_FIELDS))
@@ -50,8 +46,11 @@ class PcieRates:
         )
         return tx, rx
 
-    def _measured(self, counter: int) -> float:
-        return float(pynvml.nvmlDeviceGetPcieThroughput(self._handle, counter)) * _KILOBYTE
+    def _measured(self, counter: int) -> float | None:
+        kilobytes = self._questions.ask(
+            f"pcie {counter}", lambda: int(pynvml.nvmlDeviceGetPcieThroughput(self._handle, counter))
+        )
+        return None if kilobytes is None else kilobytes * _KILOBYTE
 
 
 def _number(value: Any) -> int:

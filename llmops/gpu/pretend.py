@@ -30,7 +30,8 @@ class PretendSampler:
 
     def __init__(self, scene: Scene = "calm", *, seed: int = 1, cards: int = 2) -> None:
         self._scene = scene
-        self._loads = [_load(random.Random(f"{seed} {number}"), busy=number == 0) for number in range(cards)]
+        rngs = [random.Random(f"{seed} {number}") for number in range(cards)]  # noqa: S311
+        self._loads = [_load(rng, busy=number == 0) for number, rng in enumerate(rngs)]
         self._began: float | None = None
 
     def sample(self, now: float) -> Sequence[SampleEvent]:

@@ -36,7 +36,7 @@ class XidWatch:
         self._ids: dict[int | None, str] = {}
 
     def listen(self, handles: Mapping[str, Any]) -> None:
-        """To these cards, by id. Where the driver has no events, nothing is counted. Raises NVMLError when the driver is gone."""
+        """To these cards, by id; no count where the driver has no events. Raises NVMLError when it is gone."""
         try:
             self._set = pynvml.nvmlEventSetCreate()
         except pynvml.NVMLError as error:

@@ -1,4 +1,4 @@
-"""The stand-in for NVIDIA's library: compiled once for a run of the tests, loaded by the real binding, scripted by a file.
+"""The stand-in for NVIDIA's library: compiled once, loaded by the real binding, scripted by a file.
 
 The binding asks the loader for `libnvidia-ml.so.1`; a library of that name which the process has already loaded is the
 one it gets. Processes that are started find it by `environment`.

@@ -7,12 +7,14 @@ from llmops.gpu.contract import SamplerUnavailable
 from llmops.gpu.driver import (
     Process,
     bandwidth_of,
-    driver as open_driver,
     facts,
     memory_bandwidth_bytes_per_s,
     processes,
     reaches,
     versions,
+)
+from llmops.gpu.driver import (
+    driver as open_driver,
 )
 from tests.gpu.driver import Driver
 
@@ -86,17 +88,16 @@ def test_peers_reach_each_other_or_not_or_nobody_knows(driver: Driver) -> None:
 
 def test_without_a_driver_it_is_one_sentence(driver: Driver) -> None:
     driver["driver"] = 0
-    with pytest.raises(SamplerUnavailable, match=r"^NVML does not answer \(.*\): is the NVIDIA driver installed\?$"):
-        with open_driver():
-            pass
+    sentence = r"^NVML does not answer \(.*\): is the NVIDIA driver installed\?$"
+    with pytest.raises(SamplerUnavailable, match=sentence), open_driver():
+        pass
 
 
 def test_a_driver_that_goes_away_meanwhile_is_the_same_sentence(driver: Driver) -> None:
     driver.add()
-    with pytest.raises(SamplerUnavailable):
-        with open_driver() as (handle,):
-            driver["driver"] = 0
-            facts(handle)
+    with pytest.raises(SamplerUnavailable), open_driver() as (handle,):
+        driver["driver"] = 0
+        facts(handle)
 
 
 def test_a_card_that_is_away_is_left_out(driver: Driver) -> None:

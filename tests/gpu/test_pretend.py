@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import math
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -10,11 +12,16 @@ from llmops.alerts.gauges import MEMORY, TEMPERATURE
 from llmops.events import SampleEvent
 from llmops.gpu.pretend import SCENES, PretendSampler, Scene
 from llmops.gpu.waves import Wave, Waves
+from llmops.settings import GpuSettings
 
 
 @given(st.floats(0.0, 4e9), st.sampled_from(SCENES))
 def test_the_same_moment_is_the_same_cards(now: float, scene: Scene) -> None:
     assert PretendSampler(scene).sample(now) == PretendSampler(scene).sample(now)
+
+
+def test_every_scene_is_a_dial() -> None:
+    assert get_args(GpuSettings.model_fields["scene"].annotation) == SCENES
 
 
 def test_another_seed_is_another_day() -> None:
@@ -46,7 +53,7 @@ def test_they_warm_up_and_cool_down_slower_than_they_work() -> None:
     sampler = PretendSampler()
     cards = [sampler.sample(float(now))[0] for now in range(1200)]
     busiest = max(range(1200), key=lambda now: cards[now].utilization or 0.0)
-    jumps = [abs((b.temperature_c or 0) - (a.temperature_c or 0)) for a, b in zip(cards, cards[1:], strict=False)]
+    jumps = [abs((b.temperature_c or 0) - (a.temperature_c or 0)) for a, b in itertools.pairwise(cards)]
     assert max(jumps) < 2.0
     assert cards[busiest].temperature_c != max(card.temperature_c or 0.0 for card in cards)
 

@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 from textual.widgets import Input
 
-from llmops.events.snapshot import DeviceSnapshot
 from llmops.tui.messages import FeedFailed, Looked
 from llmops.tui.screens.detail import RequestDetail
 from llmops.tui.screens.help import AlertsDialog, HelpDialog
@@ -296,11 +295,3 @@ async def test_a_picture_of_the_screen_has_the_keys_on_it() -> None:
     assert picture.startswith("<svg")
     for label in ("quit", "help", "overview", "chat", "pause", "filter"):
         assert label in picture
-
-
-async def test_a_machine_without_a_gpu_says_how_to_see_one() -> None:
-    machine = DeviceSnapshot(id="cpu-box", name="2 CPU cores", type="cpu", memory_used_bytes=1, memory_limit_bytes=4)
-    app = app_over(world(devices=(machine,)))
-    async with app.run_test(size=(120, 30)) as pilot:
-        await settle(pilot)
-        assert "No GPU (see up --gpu pretend)" in text_of(app)
