@@ -32,7 +32,7 @@ static int listening[CARDS];
 static void look(void) {
     const char *path = getenv("STANDIN_NVML");
     struct stat now;
-    if (!path || stat(path, &now)) { line_count = 0; read_at.tv_sec = 0; return; }
+    if (!path || stat(path, &now)) { line_count = 0; read_at.tv_sec = -1; return; }
     if (now.st_mtim.tv_sec == read_at.tv_sec && now.st_mtim.tv_nsec == read_at.tv_nsec) return;
     FILE *file = fopen(path, "r");
     if (!file) { line_count = 0; return; }
@@ -81,7 +81,8 @@ long standin_calls(const char *function) {
 void standin_begin(void) {
     memset(calls, 0, sizeof calls);
     memset(seen, 0, sizeof seen);
-    starts = 0;
+    starts = line_count = 0;
+    read_at.tv_sec = -1;
 }
 
 static int enter(const char *function, const device_t *of) {

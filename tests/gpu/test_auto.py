@@ -76,6 +76,14 @@ def test_nvml_is_nvml_where_a_driver_answers(driver: Driver) -> None:
     assert isinstance(build_sampler("nvml"), NvmlSampler)
 
 
+def test_nvml_without_a_driver_says_what_is_here_and_what_does_without(driver: Driver) -> None:
+    driver["driver"] = 0
+    with pytest.raises(
+        SamplerUnavailable, match=r"^NVML does not answer \(Driver Not Loaded\): .*`--gpu auto` does without\.$"
+    ):
+        build_sampler("nvml")
+
+
 def test_a_driver_that_hangs_holds_up_nothing(driver: Driver) -> None:
     driver.add()
     driver["hang.nvmlInitWithFlags"] = 1

@@ -106,3 +106,10 @@ def test_a_card_that_is_away_is_left_out(driver: Driver) -> None:
     driver[0, "gone"] = pynvml.NVML_ERROR_GPU_IS_LOST
     with open_driver() as handles:
         assert [facts(handle).id for handle in handles] == ["GPU-1"]
+
+
+@pytest.mark.parametrize("cards", [1, 0])
+def test_the_stand_in_forgets_the_test_before(driver: Driver, cards: int) -> None:
+    driver["cards"] = cards
+    with open_driver() as handles:
+        assert len(handles) == cards
