@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from llmops.client import RequestRefused, ServeClient, ServeUnreachable, fetch_snapshot
@@ -38,12 +38,12 @@ _QUESTIONS = (
 )
 
 
-def run(*, headless: bool, duration: str, engine: str | None) -> int:
-    """Until the terminal is left, or headless for so long; 0 when all went well."""
+def run(*, headless: bool, duration: str, engine: str | None, more: Mapping[str, object] | None = None) -> int:
+    """Until the terminal is left, or headless for so long; 0 when all went well. more: further dials."""
     seconds = parse_duration(duration)
     mine = load().settings.tui  # keys, language and theme are the person's, not the stack's
     with tempfile.TemporaryDirectory(prefix="llmops-demo-") as folder, alone(Path(folder)):
-        flags = dials(folder, engine)
+        flags = dials(folder, engine) | dict(more or {})
         settings = load(flags).settings.model_copy(update={"tui": mine})
         supervisor = Supervisor(as_environment(flags), drain_s=5.0, log_directory=Path(folder) / "logs")
         supervising = threading.Thread(target=supervisor.run, name="demo-up")

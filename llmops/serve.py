@@ -46,7 +46,7 @@ _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 def run(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
     try:
-        sampler = build_sampler(settings.gpu.kind)
+        sampler = build_sampler(settings.gpu.kind, settings.gpu.scene)
         user_key = user_key_of(settings.state.user_key)
         door = door_of(settings)
         sock = bind(settings.serve.host, settings.serve.port)

@@ -35,13 +35,14 @@ def throttled_finding(reasons: Mapping[str, Sequence[Collection[str]]], *, is_fi
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorCount:
-    """A counter of a card that only grows, until its driver is loaded anew. `kind`: `ecc`; each further kind needs the
-    sentence `gpu_errors.<kind>`."""
+    """A counter of a card that only grows, until its driver is loaded anew or its sampler starts. `kind`: `ecc` or
+    `xid`; each further kind needs the sentence `gpu_errors.<kind>`. `last`: which Xid it was."""
 
     device_id: str
     device: str
     kind: str
     count: int
+    last: int | None = None
 
     @property
     def key(self) -> str:
@@ -50,11 +51,13 @@ class ErrorCount:
 
 
 def errors_finding(known: Mapping[str, int], counts: Sequence[ErrorCount]) -> Finding:
-    """Errors that no memory corrected, since the last look. `known`: the counts then; a card that was never seen has
+    """Errors that nothing corrected, since the last look. `known`: the counts then; a card that was never seen has
     no new ones, whatever it counts."""
     new = {count: _increase(known.get(count.key), count.count) for count in counts}
     parts = [
-        say(f"gpu_errors.{each.kind}", device=each.device, count=increase) for each, increase in new.items() if increase
+        say(f"gpu_errors.{each.kind}", device=each.device, count=increase, last=each.last)
+        for each, increase in new.items()
+        if increase
     ]
     return Finding(
         rule_id=ERRORS_RULE_ID,

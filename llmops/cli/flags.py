@@ -16,12 +16,25 @@ Engine = Annotated[
     str | None,
     typer.Option(help="transformers, transformers-sequential, upstream, or echo: no weights, for trying things out."),
 ]
+Gpu = Annotated[
+    str | None,
+    typer.Option(
+        help="What is sampled: auto, nvml, system, none, or pretend: two scripted cards. pretend:hot, "
+        ":full, :slowed or :failing has one of them in trouble."
+    ),
+]
 Upstream = Annotated[str | None, typer.Option(help="OpenAI-compatible server to put behind: http://host:port/v1.")]
 Quantization = Annotated[str | None, typer.Option(help="none, nf4, nf4-double or int8.")]
 State = Annotated[str | None, typer.Option("--state", help="Folder of journal and store.")]
 Url = Annotated[str | None, typer.Option(help="Which serve to talk to.")]
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True, help="End when standard input closes.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def gpu_dials(gpu: str | None) -> dict[str, Any]:
+    """`pretend:hot` is a kind and a scene."""
+    kind, _, scene = (gpu or "").partition(":")
+    return {"gpu.kind": kind or None, "gpu.scene": scene or None}
 
 
 def load_dials(flags: dict[str, Any], *, log: bool = True) -> Loaded:

@@ -8,6 +8,7 @@ import typer
 
 from llmops.cli.flags import (
     Engine,
+    Gpu,
     Host,
     Model,
     Port,
@@ -16,6 +17,7 @@ from llmops.cli.flags import (
     Supervised,
     Upstream,
     Url,
+    gpu_dials,
     load_dials,
     url_of,
 )
@@ -31,11 +33,12 @@ def serve(
     engine: Engine = None,
     upstream: Upstream = None,
     quantization: Quantization = None,
+    gpu: Gpu = None,
     state: State = None,
     supervised: Supervised = False,
 ) -> None:
     """Serve a model over an OpenAI-compatible API."""
-    loaded = load_dials(_serving(model, host, port, engine, quantization, state, upstream))
+    loaded = load_dials(_serving(model, host, port, engine, quantization, state, upstream) | gpu_dials(gpu))
     _follow_supervisor(supervised)
     from llmops import serve as program
 
@@ -65,10 +68,11 @@ def up(
     engine: Engine = None,
     upstream: Upstream = None,
     quantization: Quantization = None,
+    gpu: Gpu = None,
     state: State = None,
 ) -> None:
     """Run serve and watch under one roof; restart what dies."""
-    flags = _serving(model, host, port, engine, quantization, state, upstream)
+    flags = _serving(model, host, port, engine, quantization, state, upstream) | gpu_dials(gpu)
     loaded = load_dials(flags)
     from llmops import up as program
 
@@ -93,11 +97,12 @@ def demo(
     headless: Annotated[bool, typer.Option("--headless", help="No terminal: print at the end what happened.")] = False,
     duration: Annotated[str, typer.Option("--for", help="How long, as in 60s or 2m; with --headless.")] = "60s",
     engine: Engine = None,
+    gpu: Gpu = None,
 ) -> None:
     """Everything at once, on free ports and in a temporary folder: serve, watch, a gentle load, the terminal."""
     from llmops import demo as program
 
-    raise typer.Exit(program.run(headless=headless, duration=duration, engine=engine))
+    raise typer.Exit(program.run(headless=headless, duration=duration, engine=engine, more=gpu_dials(gpu)))
 
 
 def _serving(

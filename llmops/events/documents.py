@@ -126,6 +126,8 @@ class SampleEvent:
     throttle_reasons: tuple[str, ...] = named("llmops.gpu.throttle_reasons", default=())
     ecc_corrected: int | None = named("llmops.gpu.ecc.corrected", "long")
     ecc_uncorrected: int | None = named("llmops.gpu.ecc.uncorrected", "long")
+    xid_count: int | None = named("llmops.gpu.xid.count", "long")
+    xid_last: int | None = named("llmops.gpu.xid.last", "long")
     pcie_tx_bytes_per_s: float | None = named("llmops.gpu.pcie.tx", "double")
     pcie_rx_bytes_per_s: float | None = named("llmops.gpu.pcie.rx", "double")
     nvlink_active_links: int | None = named("llmops.gpu.nvlink.active_links", "long")

@@ -11,6 +11,11 @@ from llmops.events import SampleEvent
 class SamplerUnavailable(Exception):
     """This kind of sampler cannot work here; `str(error)` is one sentence that says why and what to do."""
 
+    def __init__(self, sentence: str, reason: str = "") -> None:
+        super().__init__(sentence)
+        self.reason = reason
+        """What the driver's library says, in its own words."""
+
 
 class Sampler(Protocol):
     """Implementations: `nvml`, `system`, `pretend`. Used from one thread."""

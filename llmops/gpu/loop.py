@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from llmops.events import Emit, SampleEvent
 from llmops.gpu.contract import Sampler
 
+STALE_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -22,25 +23,35 @@ class SamplingLoop:
         emit: Emit,
         interval_s: float,
         decorate: Callable[[SampleEvent], SampleEvent] = lambda sample: sample,
+        *,
+        stale_s: float = STALE_S,
     ) -> None:
         self._sampler = sampler
         self._emit = emit
         self._interval_s = interval_s
         self._decorate = decorate
+        self._stale_s = stale_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="llmops-samples", daemon=True)
         self._failing = False
-        self.latest: Sequence[SampleEvent] = ()
+        self._latest: Sequence[SampleEvent] = ()
+        self._latest_at = time.monotonic()
+
+    @property
+    def latest(self) -> Sequence[SampleEvent]:
+        """Of the last tick; nothing while a driver keeps the thread for longer than `STALE_S` or three intervals."""
+        is_stale = time.monotonic() - self._latest_at > max(self._stale_s, 3 * self._interval_s)
+        return () if is_stale else self._latest
 
     def start(self) -> None:
         """Begin, with a first sample at once."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """End and release the devices. Idempotent; also before `start`."""
+    def stop(self, patience_s: float = 5.0) -> None:
+        """End and release the devices, which a call that hangs keeps. Idempotent; also before `start`."""
         self._stop.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=5)
+            self._thread.join(timeout=patience_s)
 
     def _run(self) -> None:
         due = time.monotonic()
@@ -54,12 +65,17 @@ class SamplingLoop:
     def _tick(self, now: float) -> None:
         """One round; a failure is told once, not every second, and leaves no stale numbers behind."""
         try:
-            self.latest = [self._decorate(sample) for sample in self._sampler.sample(now)]
-            for sample in self.latest:
+            began = time.monotonic()
+            samples = [self._decorate(sample) for sample in self._sampler.sample(now)]
+            took_s = time.monotonic() - began
+            if took_s > self._stale_s:
+                _log.warning("the hardware took %.1f s to answer", took_s)
+            self._latest, self._latest_at = samples, time.monotonic()
+            for sample in samples:
                 self._emit(sample)
             self._failing = False
         except Exception:
-            self.latest = ()
+            self._latest = ()
             if not self._failing:
                 _log.exception("the hardware cannot be sampled; trying on")
             self._failing = True

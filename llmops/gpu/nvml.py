@@ -1,4 +1,4 @@
-"""NVIDIA cards through NVML: handles are kept, what a card cannot tell is asked once, a lost driver is awaited."""
+"""NVIDIA cards through NVML: handles are kept; a card that was pulled out or a lost driver is awaited."""
 
 from __future__ import annotations
 
@@ -6,149 +6,102 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import pynvml
 
 from llmops.events import SampleEvent
-from llmops.gpu.contract import SamplerUnavailable
+from llmops.gpu.asking import DRIVER_GONE, no_driver
+from llmops.gpu.card import Card
+from llmops.gpu.identity import text
+from llmops.gpu.xids import XidCount, XidWatch
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
-_RETRY_S = 10.0
-_MHZ = 1e6
-_THROTTLE = {
-    0x0000000000000004: "sw_power_cap",
-    0x0000000000000008: "hw_slowdown",
-    0x0000000000000020: "sw_thermal",
-    0x0000000000000040: "hw_thermal",
-    0x0000000000000080: "hw_power_brake",
-}
-"""Bits of nvmlDeviceGetCurrentClocksEventReasons that mean a slower card (nvml.h); idle and user settings are none."""
-
-_NEVER = (
-    pynvml.NVML_ERROR_NOT_SUPPORTED,
-    pynvml.NVML_ERROR_NO_PERMISSION,
-    pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
-    pynvml.NVML_ERROR_INVALID_ARGUMENT,
-)
-_GONE = (
-    pynvml.NVML_ERROR_UNINITIALIZED,
-    pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
-    pynvml.NVML_ERROR_GPU_IS_LOST,
-    pynvml.NVML_ERROR_RESET_REQUIRED,
-    pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH,
-)
-"""The driver or the card is away: every handle is stale. A mismatch is a driver that was updated under us."""
+_DRIVER_RETRY_S = 10.0
+_CARD_RETRY_S = 60.0
+"""To find a card again, all of NVML is opened anew, and the other cards' rates begin anew."""
 
 
 class NvmlSampler:
-    """One event per card. Raises SamplerUnavailable when there is no driver at the start."""
+    """One event for each card and each MIG part. Raises SamplerUnavailable when there is no card at the start."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._cards: list[_Card] = []
+        self._cards: list[Card] = []
+        self._known: set[str] = set()
+        self._xid_counts: dict[str, XidCount] = {}
+        self._xids = XidWatch(self._xid_counts)
         self._retry_at = 0.0
         try:
             self._open()
         except pynvml.NVMLError as error:
             self.close()
-            raise SamplerUnavailable(f"NVML does not answer ({error}): is the NVIDIA driver installed?") from None
+            raise no_driver(error) from None
 
     def sample(self, now: float) -> Sequence[SampleEvent]:
-        """Every card; none while the driver is away, which is said once and tried again every 10 s."""
+        """Every card that answers; what is away is said once and looked for again."""
+        had_cards = bool(self._cards)
         try:
-            if not self._cards and self._clock() >= self._retry_at:
-                self._open()
-            return [card.sample(now) for card in self._cards]
+            if len(self._cards) < len(self._known) and self._clock() >= self._retry_at:
+                self._look_again()
+            self._xids.look()
+            return [sample for card in tuple(self._cards) for sample in self._ask(card, now)]
         except pynvml.NVMLError as error:
-            if self._cards:
-                _log.warning("the GPU driver went away (%s): trying again every %.0f s", error, _RETRY_S)
+            if had_cards:
+                _log.warning("the GPU driver went away (%s): trying again every %.0f s", error, _DRIVER_RETRY_S)
             self.close()
-            self._retry_at = self._clock() + _RETRY_S
+            self._retry_at = self._clock() + _DRIVER_RETRY_S
             return ()
 
     def close(self) -> None:
-        """Shut NVML down."""
+        """Shut NVML down. Idempotent."""
+        listening, self._xids = self._xids, XidWatch(self._xid_counts)
         self._cards = []
         with contextlib.suppress(pynvml.NVMLError):  # it was not up
+            listening.close()
+        with contextlib.suppress(pynvml.NVMLError):
             pynvml.nvmlShutdown()
+
+    def _ask(self, card: Card, now: float) -> Sequence[SampleEvent]:
+        """Its samples; a last one without measurements when it is lost, because only that tells of its last Xid."""
+        xids = self._xid_counts.get(card.identity.id)
+        try:
+            return card.sample(now, xids)
+        except pynvml.NVMLError as error:
+            if error.value in DRIVER_GONE:
+                raise
+            self._cards.remove(card)
+            retry_s = _CARD_RETRY_S if self._cards else _DRIVER_RETRY_S
+            self._retry_at = self._clock() + retry_s
+            _log.warning("%s is away (%s): trying again every %.0f s", card.identity, error, retry_s)
+            return [card.identity.sample(now, xids)] if xids is not None and xids.count else []
+
+    def _look_again(self) -> None:
+        self._retry_at = self._clock() + (_CARD_RETRY_S if self._cards else _DRIVER_RETRY_S)
+        before = {card.identity.id for card in self._cards}
+        self.close()
+        self._open()
+        for card in self._cards:
+            if card.identity.id not in before:
+                _log.warning("%s is back", card.identity)
 
     def _open(self) -> None:
         pynvml.nvmlInit()
-        driver = _text(pynvml.nvmlSystemGetDriverVersion())
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        self._cards = [_Card(handle, driver) for handle in handles]
+        driver_version = text(pynvml.nvmlSystemGetDriverVersion())
+        found = [_card(index, driver_version) for index in range(pynvml.nvmlDeviceGetCount())]
+        self._cards = [card for card in found if card is not None]
         if not self._cards:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+        handles: dict[str, Any] = {card.identity.id: card.handle for card in self._cards}
+        self._known |= set(handles)
+        self._xids.listen(handles)
 
 
-class _Card:
-    def __init__(self, handle: Any, driver: str) -> None:
-        self._handle = handle
-        self._driver = driver
-        self._id = _text(pynvml.nvmlDeviceGetUUID(handle))
-        self._name = _text(pynvml.nvmlDeviceGetName(handle))
-        self._unsupported: set[str] = set()
-
-    def sample(self, now: float) -> SampleEvent:
-        handle = self._handle
-        memory = self._ask("memory", lambda: pynvml.nvmlDeviceGetMemoryInfo(handle))  # none where RAM is shared
-        rates = self._ask("utilization", lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
-        power_mw = self._ask("power", lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
-        limit_mw = self._ask("limit", lambda: pynvml.nvmlDeviceGetEnforcedPowerLimit(handle))
-        energy_mj = self._ask("energy", lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle))
-        celsius = self._ask("temperature", lambda: pynvml.nvmlDeviceGetTemperature(handle, 0))
-        sm = self._ask("sm", lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_SM))
-        mem = self._ask("mem", lambda: pynvml.nvmlDeviceGetClockInfo(handle, pynvml.NVML_CLOCK_MEM))
-        reasons = self._ask("throttle", lambda: int(pynvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)))
-        corrected = self._ask("corrected", lambda: _ecc_errors(handle, pynvml.NVML_MEMORY_ERROR_TYPE_CORRECTED))
-        uncorrected = self._ask("uncorrected", lambda: _ecc_errors(handle, pynvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED))
-        return SampleEvent(
-            at=now,
-            device_id=self._id,
-            device_name=self._name,
-            device_model=self._name,
-            vendor="nvidia",
-            driver_version=self._driver,
-            utilization=None if rates is None else rates.gpu / 100,
-            memory_used_bytes=None if memory is None else int(memory.used),
-            memory_limit_bytes=None if memory is None else int(memory.total),
-            memory_utilization=memory.used / memory.total if memory is not None and memory.total else None,
-            memory_controller_utilization=None if rates is None else rates.memory / 100,
-            power_w=_scaled(power_mw, 1e-3),
-            power_limit_w=_scaled(limit_mw, 1e-3),
-            energy_j=_scaled(energy_mj, 1e-3),
-            temperature_c=_scaled(celsius, 1.0),
-            clock_sm_hz=_scaled(sm, _MHZ),
-            clock_memory_hz=_scaled(mem, _MHZ),
-            throttle_reasons=tuple(name for bit, name in _THROTTLE.items() if (reasons or 0) & bit),
-            ecc_corrected=corrected,
-            ecc_uncorrected=uncorrected,
-        )
-
-    def _ask(self, metric: str, ask: Callable[[], _T]) -> _T | None:
-        """The metric; None for ever once the card said that it has none, None this time at a passing error."""
-        if metric in self._unsupported:
-            return None
-        try:
-            return ask()
-        except pynvml.NVMLError as error:
-            if error.value in _GONE:
-                raise
-            if error.value in _NEVER:
-                self._unsupported.add(metric)
-            return None
-
-
-def _ecc_errors(handle: Any, kind: int) -> int:
-    """Memory errors since the driver was loaded."""
-    return int(pynvml.nvmlDeviceGetTotalEccErrors(handle, kind, pynvml.NVML_VOLATILE_ECC))
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else float(value) * factor
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+def _card(index: int, driver_version: str) -> Card | None:
+    """None for one that the driver counts and that does not answer."""
+    try:
+        return Card(pynvml.nvmlDeviceGetHandleByIndex(index), driver_version)
+    except pynvml.NVMLError as error:
+        if error.value in DRIVER_GONE:
+            raise
+        return None

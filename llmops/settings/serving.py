@@ -134,6 +134,9 @@ class GpuSettings(Section):
     """Samples of the hardware."""
 
     kind: Literal["auto", "nvml", "system", "pretend", "none"] = Field(
-        "auto", description="auto: NVML, else CPU and RAM"
+        "auto", description="auto: NVML, else CPU and RAM; pretend: two scripted cards"
+    )
+    scene: Literal["calm", "hot", "full", "slowed", "failing"] = Field(
+        "calm", description="what goes wrong with the second of the scripted cards"
     )
     interval_s: PositiveSeconds = Field(1.0, description="between two samples")

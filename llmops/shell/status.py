@@ -17,6 +17,7 @@ from llmops.elastic.report import FILE as SHIP_FILE
 from llmops.elastic.report import read_report
 from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import Settings
+from llmops.shell.devices import device_rows
 from llmops.shell.tabular import console_for
 from llmops.store.contract import Percentiles, Store
 from llmops.store.errors import StoreUnreadable
@@ -77,6 +78,7 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
         yield "model", f"{model.id} {model.version[:12]} {model.dtype or ''} {model.quantization or ''}".rstrip()
         yield "requests", f"{serve.running} running, {serve.waiting} of {serve.waiting_capacity} waiting"
         yield "pace", f"{serve.output_tokens_per_s:.1f} tokens/s"
+        yield from device_rows(serve.devices)
     minutes = overview.window_s / 60
     yield f"last {minutes:g} min", ", ".join(f"{n} {what}" for what, n in overview.outcomes.items()) or "no requests"
     yield "latency", _percentiles(overview.latency)

@@ -48,6 +48,7 @@ _STRINGS: dict[str, tuple[str, str]] = {
     "device.power": ("power", "功耗"),
     "device.temperature": ("temp", "温度"),
     "device.none": ("No samples: llmops watch or serve writes them.", "暂无采样：由 llmops watch 或 serve 写入。"),
+    "device.no_gpu": ("No GPU (see up --gpu pretend)", "无显卡（演示：up --gpu pretend）"),
     "device.own": ("this screen {cpu} % CPU, look {look} ms", "本界面 {cpu}% CPU，读取 {look} ms"),
     "chart.tokens": ("Output tokens/s", "输出词元/秒"),
     "chart.latency": ("Slowest request, s", "最慢请求（秒）"),

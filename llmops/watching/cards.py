@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from llmops.alerts.cards import (
@@ -93,11 +93,7 @@ class Cards:
         known = self._remember()
         samples = newest(self._latest(look))
         names = labels((sample.device_id, sample.name) for sample in samples.values())
-        counts = [
-            ErrorCount(device_id=each.device_id, device=names[each.device_id], kind="ecc", count=int(count))
-            for each in samples.values()
-            if (count := each.ecc_uncorrected) is not None
-        ]
+        counts = [count for each in samples.values() for count in _counts(each, names[each.device_id])]
         found = errors_finding(known, counts)
         self._known = counted(known, counts)
         self._save()
@@ -142,6 +138,15 @@ class Cards:
             if known != self._saved:
                 self._store.save_state(KEY, kept)
                 self._saved = known
+
+
+def _counts(card: CardSample, name: str) -> Iterator[ErrorCount]:
+    """What it tells of."""
+    if card.ecc_uncorrected is not None:
+        yield ErrorCount(device_id=card.device_id, device=name, kind="ecc", count=int(card.ecc_uncorrected))
+    if card.xid_count is not None:
+        last = None if card.xid_last is None else int(card.xid_last)
+        yield ErrorCount(device_id=card.device_id, device=name, kind="xid", count=int(card.xid_count), last=last)
 
 
 def _gpus(answer: ServeSnapshot | str) -> dict[str, DeviceSnapshot]:

@@ -31,6 +31,8 @@ class CardSample:
     torch_allocated_bytes: float | None
     torch_reserved_bytes: float | None
     ecc_uncorrected: float | None
+    xid_count: float | None
+    xid_last: float | None
     throttle_reasons: tuple[str, ...]
 
 
@@ -87,6 +89,8 @@ def _card(document: Document) -> CardSample | None:
         torch_allocated_bytes=number(_of(document, "torch_allocated_bytes")),
         torch_reserved_bytes=number(_of(document, "torch_reserved_bytes")),
         ecc_uncorrected=number(_of(document, "ecc_uncorrected")),
+        xid_count=number(_of(document, "xid_count")),
+        xid_last=number(_of(document, "xid_last")),
         throttle_reasons=tuple(map(str, reasons)) if isinstance(reasons, list | tuple) else (),
     )
 

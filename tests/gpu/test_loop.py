@@ -51,7 +51,7 @@ def test_samples_are_decorated_emitted_and_kept() -> None:
     _until(lambda: emitted)
     loop.stop()
     samples = list(loop.latest)
-    assert [sample.requests_running for sample in samples] == [3]
+    assert [sample.requests_running for sample in samples] == [3, 3]
     assert emitted == samples
 
 
@@ -81,7 +81,7 @@ def test_a_failure_is_told_once_and_leaves_no_stale_numbers(caplog: pytest.LogCa
         time.sleep(0.001)
     loop.stop()
     assert latest[5] == 0
-    assert len(loop.latest) == 1
+    assert len(loop.latest) == 2
     assert len(caplog.records) == 1
 
 
@@ -103,3 +103,43 @@ def test_a_sampler_slower_than_the_interval_skips_ticks() -> None:
     time.sleep(0.3)
     loop.stop()
     assert sampler.ticks < 10
+
+
+def test_a_call_that_hangs_leaves_no_stale_numbers_and_is_told_when_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    sampler = _Hanging()
+    loop = SamplingLoop(sampler, lambda _: None, 0.01, stale_s=0.2)
+    loop.start()
+    _until(lambda: loop.latest)
+    sampler.is_free.clear()
+    _until(lambda: not loop.latest)
+    assert not caplog.records
+    time.sleep(0.2)
+    sampler.is_free.set()
+    _until(lambda: loop.latest)
+    loop.stop()
+    assert len(caplog.records) == 1
+    assert caplog.messages[0].startswith("the hardware took 0.")
+
+
+def test_stopping_does_not_wait_for_ever_for_a_call_that_hangs() -> None:
+    sampler = _Hanging()
+    sampler.is_free.clear()
+    loop = SamplingLoop(sampler, lambda _: None, 0.01)
+    loop.start()
+    started = time.monotonic()
+    loop.stop(patience_s=0.1)
+    assert time.monotonic() - started < 2.0
+    sampler.is_free.set()
+
+
+class _Hanging(_Counted):
+    """Answers while it is free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_free = threading.Event()
+        self.is_free.set()
+
+    def sample(self, now: float) -> Sequence[SampleEvent]:
+        self.is_free.wait()
+        return super().sample(now)

@@ -1,155 +1,160 @@
-"""NVML without a card: the real binding says that nothing is there; a scripted one stands in for the rest."""
+"""The real binding, and a library that stands in for NVIDIA's."""
 
 from __future__ import annotations
-
-import logging
-from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any
 
 import pynvml
 import pytest
 
-from llmops.gpu.build import build_sampler
-from llmops.gpu.contract import SamplerUnavailable
 from llmops.gpu.nvml import NvmlSampler
-from llmops.gpu.system import SystemSampler
-
-
-def _driver_answers() -> bool:
-    try:
-        pynvml.nvmlInit()
-        pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        return False
-    return True
-
-
-without_driver = pytest.mark.skipif(_driver_answers(), reason="this machine has an NVIDIA driver")
-
-
-@without_driver
-def test_without_a_driver_nvml_says_so_in_one_sentence() -> None:
-    with pytest.raises(SamplerUnavailable, match=r"^NVML does not answer \(.*\): is the NVIDIA driver installed\?$"):
-        build_sampler("nvml")
-
-
-@without_driver
-def test_without_a_driver_auto_samples_the_machine_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    assert isinstance(build_sampler("auto"), SystemSampler)
-    assert len(caplog.records) == 1
-
-
-class _Driver:
-    """What the binding would answer for one card; `fail` makes a call raise an NVML error."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.failures: dict[str, int] = {}
-        self.calls: list[str] = []
-        answers: dict[str, Callable[..., Any]] = {
-            "nvmlInit": lambda: None,
-            "nvmlShutdown": lambda: None,
-            "nvmlSystemGetDriverVersion": lambda: b"575.57",
-            "nvmlDeviceGetCount": lambda: 1,
-            "nvmlDeviceGetHandleByIndex": lambda index: f"handle {index}",
-            "nvmlDeviceGetUUID": lambda _: "GPU-1",
-            "nvmlDeviceGetName": lambda _: "NVIDIA Test 12GB",
-            "nvmlDeviceGetMemoryInfo": lambda _: SimpleNamespace(used=3 << 30, total=12 << 30),
-            "nvmlDeviceGetUtilizationRates": lambda _: SimpleNamespace(gpu=50, memory=25),
-            "nvmlDeviceGetPowerUsage": lambda _: 150_000,
-            "nvmlDeviceGetEnforcedPowerLimit": lambda _: 200_000,
-            "nvmlDeviceGetTotalEnergyConsumption": lambda _: 7_000,
-            "nvmlDeviceGetTemperature": lambda _, __: 61,
-            "nvmlDeviceGetClockInfo": lambda _, kind: {1: 1900, 2: 9000}[kind],
-            "nvmlDeviceGetCurrentClocksThrottleReasons": lambda _: 0x1 | 0x4 | 0x40,
-            "nvmlDeviceGetTotalEccErrors": lambda _, kind, __: kind,
-        }
-        for name, answer in answers.items():
-            monkeypatch.setattr(pynvml, name, self._wrapped(name, answer))
-
-    def _wrapped(self, name: str, answer: Callable[..., Any]) -> Callable[..., Any]:
-        assert callable(getattr(pynvml, name)), "a name that the real binding does not have"
-
-        def call(*arguments: Any) -> Any:
-            self.calls.append(name)
-            if name in self.failures:
-                raise pynvml.NVMLError(self.failures[name])
-            return answer(*arguments)
-
-        return call
+from tests.gpu.driver import Driver
 
 
 @pytest.fixture
-def driver(monkeypatch: pytest.MonkeyPatch) -> _Driver:
-    return _Driver(monkeypatch)
+def sampler(driver: Driver) -> NvmlSampler:
+    driver.add()
+    return NvmlSampler()
 
 
-def test_a_card_is_read_in_the_units_of_the_record(driver: _Driver) -> None:
-    (sample,) = NvmlSampler().sample(5.0)
-    assert (sample.at, sample.device_id, sample.device_type) == (5.0, "GPU-1", "gpu")
-    assert (sample.device_model, sample.driver_version) == ("NVIDIA Test 12GB", "575.57")
+def test_a_card_is_read_in_the_units_of_the_record(sampler: NvmlSampler) -> None:
+    (sample,) = sampler.sample(5.0)
+    assert (sample.at, sample.device_id, sample.device_type) == (5.0, "GPU-0", "gpu")
+    assert (sample.device_model, sample.vendor, sample.driver_version) == ("NVIDIA Test 0 12GB", "nvidia", "575.57")
     assert (sample.utilization, sample.memory_controller_utilization) == (0.5, 0.25)
-    assert (sample.memory_used_bytes, sample.memory_utilization) == (3 << 30, 0.25)
+    assert (sample.memory_used_bytes, sample.memory_limit_bytes) == (3 << 30, 12 << 30)
+    assert sample.memory_utilization == 0.25
     assert (sample.power_w, sample.power_limit_w, sample.energy_j) == (150.0, 200.0, 7.0)
     assert (sample.temperature_c, sample.clock_sm_hz, sample.clock_memory_hz) == (61.0, 1.9e9, 9e9)
     assert sample.throttle_reasons == ("sw_power_cap", "hw_thermal")
-    assert (sample.ecc_corrected, sample.ecc_uncorrected) == (0, 1)
+    assert (sample.ecc_corrected, sample.ecc_uncorrected) == (5, 1)
+    assert (sample.xid_count, sample.xid_last, sample.nvlink_active_links) == (0, None, 2)
 
 
-def test_handles_are_asked_for_once(driver: _Driver) -> None:
-    sampler = NvmlSampler()
+def test_every_card_is_a_sample_with_numbers_of_its_own(driver: Driver) -> None:
+    for _ in range(3):
+        driver.add()
+    driver[1, "temperature"] = 88
+    driver[2, "xids"] = 79
+    samples = NvmlSampler().sample(1.0)
+    assert [sample.device_id for sample in samples] == ["GPU-0", "GPU-1", "GPU-2"]
+    assert [sample.temperature_c for sample in samples] == [61.0, 88.0, 61.0]
+    assert [sample.xid_count for sample in samples] == [0, 0, 1]
+
+
+def test_handles_and_names_are_asked_for_once(driver: Driver, sampler: NvmlSampler) -> None:
     for now in range(5):
         sampler.sample(float(now))
-    assert driver.calls.count("nvmlDeviceGetHandleByIndex") == driver.calls.count("nvmlInit") == 1
+    for function in ("nvmlInitWithFlags", "nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetUUID", "nvmlDeviceGetName"):
+        assert driver.calls(function) == 1
 
 
 @pytest.mark.parametrize(
-    ("call", "attribute"),
+    ("names", "function", "attribute"),
     [
-        ("nvmlDeviceGetMemoryInfo", "memory_used_bytes"),
-        ("nvmlDeviceGetUtilizationRates", "utilization"),
-        ("nvmlDeviceGetPowerUsage", "power_w"),
-        ("nvmlDeviceGetTotalEnergyConsumption", "energy_j"),
-        ("nvmlDeviceGetTotalEccErrors", "ecc_corrected"),
+        (["memory.used"], "nvmlDeviceGetMemoryInfo", "memory_used_bytes"),
+        (["utilization.gpu"], "nvmlDeviceGetUtilizationRates", "utilization"),
+        (["power"], "nvmlDeviceGetPowerUsage", "power_w"),
+        (["power.limit"], "nvmlDeviceGetEnforcedPowerLimit", "power_limit_w"),
+        (["energy"], "nvmlDeviceGetTotalEnergyConsumption", "energy_j"),
+        (["clock.sm", "clock.memory"], "nvmlDeviceGetClockInfo", "clock_sm_hz"),
+        (["ecc.corrected", "ecc.uncorrected"], "nvmlDeviceGetTotalEccErrors", "ecc_corrected"),
+        (["link0", "link1", "link2"], "nvmlDeviceGetNvLinkState", "nvlink_active_links"),
+        (["pcie.tx", "pcie.rx"], "nvmlDeviceGetPcieThroughput", "pcie_tx_bytes_per_s"),
+        (["mig"], "nvmlDeviceGetMigMode", "device_type"),
     ],
 )
-def test_what_a_card_does_not_have_is_none_and_is_not_asked_again(driver: _Driver, call: str, attribute: str) -> None:
-    driver.failures[call] = pynvml.NVML_ERROR_NOT_SUPPORTED
-    sampler = NvmlSampler()
-    assert getattr(sampler.sample(1.0)[0], attribute) is None
-    asked = driver.calls.count(call)
+def test_what_a_card_does_not_have_is_none_and_is_not_asked_again(
+    driver: Driver, sampler: NvmlSampler, names: list[str], function: str, attribute: str
+) -> None:
+    for name in names:
+        del driver[0, name]
+    first = sampler.sample(1.0)[0]
+    assert getattr(first, attribute) in (None, "gpu")
+    asked = driver.calls(function)
     assert sampler.sample(2.0)[0].temperature_c == 61.0
-    assert driver.calls.count(call) == asked
+    assert driver.calls(function) == asked
 
 
-def test_a_passing_error_costs_one_value_once(driver: _Driver) -> None:
-    sampler = NvmlSampler()
-    driver.failures["nvmlDeviceGetPowerUsage"] = pynvml.NVML_ERROR_UNKNOWN
+def test_a_passing_error_costs_one_value_once(driver: Driver, sampler: NvmlSampler) -> None:
+    driver["fail.nvmlDeviceGetPowerUsage"] = pynvml.NVML_ERROR_UNKNOWN
     assert sampler.sample(1.0)[0].power_w is None
-    driver.failures.clear()
+    del driver["fail.nvmlDeviceGetPowerUsage"]
     assert sampler.sample(2.0)[0].power_w == 150.0
 
 
-def test_a_lost_driver_is_told_once_and_awaited(driver: _Driver, caplog: pytest.LogCaptureFixture) -> None:
-    now = [0.0]
-    sampler = NvmlSampler(clock=lambda: now[0])
-    driver.failures = {
-        "nvmlDeviceGetUtilizationRates": pynvml.NVML_ERROR_GPU_IS_LOST,
-        "nvmlInit": pynvml.NVML_ERROR_DRIVER_NOT_LOADED,
-    }
-    for second in range(30):
-        now[0] = float(second)
-        assert list(sampler.sample(now[0])) == []
-    assert driver.calls.count("nvmlInit") == 1 + 2
-    assert len(caplog.records) == 1
-    driver.failures.clear()
-    now[0] = 60.0
-    assert len(sampler.sample(60.0)) == 1
+def test_older_drivers_are_asked_by_older_names(driver: Driver, sampler: NvmlSampler) -> None:
+    driver["fail.nvmlDeviceGetCurrentClocksEventReasons"] = pynvml.NVML_ERROR_FUNCTION_NOT_FOUND
+    for now in (1.0, 2.0):
+        assert sampler.sample(now)[0].throttle_reasons == ("sw_power_cap", "hw_thermal")
+    assert driver.calls("nvmlDeviceGetCurrentClocksEventReasons") == 1
 
 
-def test_a_driver_without_cards_is_no_gpu(driver: _Driver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: 0)
-    with pytest.raises(SamplerUnavailable):
-        NvmlSampler()
-    assert driver.calls[-1] == "nvmlShutdown"
+def test_traffic_is_what_its_counters_grew_by(driver: Driver, sampler: NvmlSampler) -> None:
+    assert sampler.sample(10.0)[0].pcie_tx_bytes_per_s is None, "nothing to compare with yet"
+    driver[0, "pcie.tx"] = 5_000_000
+    sample = sampler.sample(12.0)[0]
+    assert (sample.pcie_tx_bytes_per_s, sample.pcie_rx_bytes_per_s) == (2e6, 0.0)
+    driver[0, "pcie.tx"] = 7
+    assert sampler.sample(13.0)[0].pcie_tx_bytes_per_s is None, "a counter that wrapped"
+    driver[0, "pcie.tx"] = 1007
+    assert sampler.sample(14.0)[0].pcie_tx_bytes_per_s == 1000.0
+    assert sampler.sample(14.0)[0].pcie_tx_bytes_per_s is None, "no time has passed"
+    assert driver.calls("nvmlDeviceGetPcieThroughput") == 0
+
+
+def test_traffic_of_a_card_without_counters_is_what_nvml_measures(driver: Driver, sampler: NvmlSampler) -> None:
+    del driver[0, "pcie.tx"]
+    driver[0, "pcie.tx.kb"], driver[0, "pcie.rx.kb"] = 300, 400
+    for now in (1.0, 2.0):
+        sample = sampler.sample(now)[0]
+        assert (sample.pcie_tx_bytes_per_s, sample.pcie_rx_bytes_per_s) == (300e3, 400e3)
+    assert driver.calls("nvmlDeviceGetFieldValues") == 1
+
+
+def test_errors_that_the_driver_reports_are_counted_without_those_of_programs(
+    driver: Driver, sampler: NvmlSampler, caplog: pytest.LogCaptureFixture
+) -> None:
+    driver[0, "xids"] = "13,48,31"
+    assert [(each.xid_count, each.xid_last) for each in sampler.sample(1.0)] == [(1, 48)]
+    driver[0, "xids"] = "13,48,31,94,94"
+    assert [(each.xid_count, each.xid_last) for each in sampler.sample(2.0)] == [(3, 94)]
+    assert [(each.xid_count, each.xid_last) for each in sampler.sample(3.0)] == [(3, 94)]
+    assert caplog.messages[0] == "the driver reports Xid 48 for GPU-0"
+
+
+def test_a_card_that_cannot_report_errors_counts_none(driver: Driver) -> None:
+    driver.add()
+    del driver[0, "xids"]
+    (sample,) = NvmlSampler().sample(1.0)
+    assert (sample.xid_count, sample.temperature_c) == (None, 61.0)
+
+
+def test_a_driver_without_events_samples_all_the_rest(driver: Driver) -> None:
+    driver.add()
+    driver["fail.nvmlEventSetCreate"] = pynvml.NVML_ERROR_NOT_SUPPORTED
+    (sample,) = NvmlSampler().sample(1.0)
+    assert (sample.xid_count, sample.temperature_c) == (None, 61.0)
+
+
+def test_a_divided_card_is_a_sample_and_each_part_is_one_of_its_memory(driver: Driver, sampler: NvmlSampler) -> None:
+    driver[0, "mig"] = 1
+    del driver[0, "utilization.gpu"]
+    for number, used in enumerate((1 << 30, 2 << 30)):
+        driver[0, f"part{number}.uuid"] = f"MIG-{number}"
+        driver[0, f"part{number}.name"] = "NVIDIA Test MIG 1g.5gb"
+        driver[0, f"part{number}.memory.used"], driver[0, f"part{number}.memory.total"] = used, 5 << 30
+    whole, first, second = sampler.sample(1.0)
+    assert (whole.device_id, whole.utilization, whole.power_w) == ("GPU-0", None, 150.0)
+    assert (first.device_id, first.device_name, first.device_type) == ("MIG-0", "NVIDIA Test MIG 1g.5gb", "gpu")
+    assert (second.memory_used_bytes, second.memory_utilization, second.power_w) == (2 << 30, 0.4, None)
+    del driver[0, "part0.uuid"]
+    assert [sample.device_id for sample in sampler.sample(2.0)] == ["GPU-0", "MIG-1"]
+
+
+def test_closing_gives_the_driver_back(driver: Driver, sampler: NvmlSampler) -> None:
+    sampler.close()
+    sampler.close()
+    assert driver.calls("nvmlEventSetFree") >= 1
+    with pytest.raises(pynvml.NVMLError):
+        pynvml.nvmlDeviceGetCount()
+        pynvml.nvmlShutdown()
+        pynvml.nvmlDeviceGetUUID(pynvml.nvmlDeviceGetHandleByIndex(0))

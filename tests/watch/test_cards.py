@@ -108,6 +108,17 @@ def test_an_uncorrected_error_is_a_page_once_over_a_restart_of_watch(tmp_path: P
     bench.close()
 
 
+def test_an_error_that_the_driver_reports_is_a_page_that_names_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "journal", MemoryStore())
+    tick(bench, 10, xid_count=0, ecc_uncorrected=0)
+    assert bench.told() == []
+    tick(bench, 10, xid_count=1, xid_last=79, ecc_uncorrected=0)
+    assert bench.told() == ["firing gpu_errors"]
+    assert bench.notices[0].severity == "page"
+    assert bench.notices[0].reason == "card: 1 more errors that its driver reports, the last is Xid 79"
+    bench.close()
+
+
 def test_an_error_while_watch_was_away_is_told_when_it_is_back(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "journal", open_store(tmp_path / "s"))
     tick(bench, 6, ecc_uncorrected=0)

@@ -40,6 +40,7 @@ class DevicePanel(Panel):
         else:
             text = [*self._device(overview.devices[0], overview)]
             text += [self._short(device) for device in overview.devices[1:]]
+            text += self._missing_gpu(overview)
         own = Content.styled(self._own_cost(), _DIM)
         room = max(0, self.size.height - 1)
         spare = room - len(text)
@@ -75,6 +76,12 @@ class DevicePanel(Panel):
             f"{percent(device.utilization, 3)}% ",
             (f"{self.session.words('device.memory')} {percent(ratio, 3)}%", memory_style(ratio)),
         )
+
+    def _missing_gpu(self, overview: Overview) -> list[Content]:
+        """What to do about it, where that fits."""
+        told = Content.styled(self.session.words("device.no_gpu"), _DIM)
+        is_missing = all(device.type != "gpu" for device in overview.devices)
+        return [told] if is_missing and told.cell_length <= self.size.width else []
 
     def _line_of_busy(self, overview: Overview, rows: int) -> list[Content]:
         columns = self.size.width * 2
