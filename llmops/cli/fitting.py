@@ -1,4 +1,4 @@
-"""The verb `fit`: it reads no dials, so that it answers at once."""
+"""The verb `fit`: it reads dials only where this box has runs of its own to tell of, so that it answers at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli.flags import AsJson
+from llmops.cli.flags import AsJson, State, load_dials
 
 app = typer.Typer()
 
@@ -22,6 +22,7 @@ def fit(
     models: Annotated[bool, typer.Option("--models", help="List the models that are known offline.")] = False,
     cards: Annotated[bool, typer.Option("--cards", help="List the GPUs that can be simulated.")] = False,
     as_json: AsJson = False,
+    state: State = None,
 ) -> None:
     """What can this box run, and how fast? Offline; exit code 0 fits, 1 does not, 2 the question is wrong."""
     from llmops.shell import fit as verb
@@ -29,4 +30,6 @@ def fit(
     if models or cards:
         raise typer.Exit(verb.list_models(as_json=as_json) if models else verb.list_cards(as_json=as_json))
     question = verb.Question(model=model, context=ctx, scheme=quant, batch=batch, gpu=gpu, at_least=speed)
-    raise typer.Exit(verb.run(question, as_json=as_json))
+    raise typer.Exit(
+        verb.run(question, lambda: load_dials({"state.directory": state}, log=False).settings, as_json=as_json)
+    )

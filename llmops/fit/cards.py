@@ -71,7 +71,7 @@ def box_of(text: str, cards: Sequence[Card]) -> Box:
     name = _plain(_MEMORY.sub("", rest))
     found = [card for card in cards if _spellings(card) & {name, f"rtx{name}", f"gtx{name}"}]
     if not name or not found:
-        raise BadFit("unknown_gpu", _unknown(text, rest, cards))
+        raise BadFit("unknown_gpu", _unknown(text, name, cards))
     if asked is None and len(found) > 1:
         names = " or ".join(f'"{card.name}"' for card in found)
         raise BadFit("unknown_gpu", f"--gpu {text}: there is more than one; give {names}.")
@@ -106,8 +106,9 @@ def _family(card: Card) -> str:
     return _MEMORY.sub("", card.name)
 
 
-def _unknown(text: str, rest: str, cards: Iterable[Card]) -> str:
-    near = nearest(rest, (card.name for card in cards))
+def _unknown(text: str, name: str, cards: Iterable[Card]) -> str:
+    spelled = {_plain(_MEMORY.sub("", card.name)): card.name for card in cards}
+    near = spelled.get(nearest(name, spelled) or "")
     return f"--gpu {text}: no such card is known" + (
         f"; did you mean {near}?" if near else "; `llmops fit --cards` lists those that are."
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
@@ -17,7 +18,7 @@ RUNTIME_SCHEMES: tuple[Scheme, ...] = ("none", "int8", "nf4", "nf4-double")
 """What the engine does itself with any model, the most exact first."""
 NAMES: Mapping[Scheme, str] = {"none": "bf16"}
 _SPELLED: Mapping[str, Scheme] = {"bf16": "none", "fp16": "none", "4bit": "nf4", "8bit": "int8", "nf4-dq": "nf4-double"}
-_SUFFIXES = ("-instruct", "-chat", "-it", "-hf", "-chat-hf")
+_SUFFIXES = re.compile(r"-(instruct|chat|it|hf|v\d\.\d|\d{4})(?=-|$)")
 
 Hosts = Mapping[tuple[str, Scheme], Pace]
 """By card and way of storing."""
@@ -61,7 +62,7 @@ def scheme_of(name: str) -> Scheme:
 
 
 def model_named(name: str, models: Sequence[Model]) -> Model:
-    """By its whole name, by the part after the slash, or by that without -Instruct. Raises BadFit."""
+    """By its whole name, by the part after the slash, or by that without -Instruct and versions. Raises BadFit."""
     asked = name.strip().casefold()
     for spell in (_whole, _short, _bare):
         found = [model for model in models if spell(model.name) == asked]
@@ -85,5 +86,4 @@ def _short(name: str) -> str:
 
 
 def _bare(name: str) -> str:
-    short = _short(name)
-    return next((short.removesuffix(each) for each in sorted(_SUFFIXES, key=len, reverse=True) if each in short), short)
+    return _SUFFIXES.sub("", _short(name))

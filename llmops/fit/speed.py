@@ -33,7 +33,7 @@ class Run:
     @property
     def efficiency(self) -> float:
         """Share of the bandwidth that was used."""
-        return self.read_bytes / (self.bandwidth * self.step_s)
+        return self.read_bytes / (self.bandwidth * self.step_s) if self.bandwidth else 0.0
 
     @property
     def waited_for_memory(self) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from llmops.fit.advice import offload, tensors_split
 from llmops.fit.cards import Box
@@ -17,8 +17,11 @@ from llmops.fit.model import Model
 from llmops.fit.verdict import Fit, best, context_of, judge, rank
 from llmops.fit.weights import Scheme
 from llmops.shell import fit_table
-from llmops.shell.fitting import Known, box_for, model_for, read_known, stored_scheme
+from llmops.shell.fitting import Known, box_for, model_for, read_known, stored_scheme, with_own_runs
 from llmops.untrusted import safe_line
+
+if TYPE_CHECKING:
+    from llmops.settings import Settings
 
 NO_GPU = (
     "There is no NVIDIA GPU here that a driver answers for. Name one to try it out, "
@@ -38,11 +41,16 @@ class Question:
     at_least: float = 0.0
 
 
-def run(question: Question, *, as_json: bool) -> int:
-    """0 when something fits, 1 when nothing does or there is no card to judge, 2 for a question that is wrong."""
+def run(question: Question, settings: Callable[[], Settings], *, as_json: bool) -> int:
+    """0 when something fits, 1 when nothing does or there is no card to judge, 2 for a question that is wrong.
+
+    settings: asked for only where this box has a GPU, whose own runs are in the record.
+    """
     try:
         known = read_known()
         box = box_for(question.gpu, known)
+        if box is not None and not box.is_simulated:
+            known = with_own_runs(known, box, settings())
         if question.model is None:
             return _what_fits(question, box, known, as_json)
         model = model_for(question.model, known)
@@ -159,5 +167,11 @@ def _fields(fit: Fit) -> dict[str, Any]:
         "needs": {**dataclasses.asdict(fit.need), "total": fit.need.total},
         "free": fit.free_bytes,
         "share_of_free": round(fit.share, 4),
-        "tokens_per_s": {"low": fit.speed.low, "high": fit.speed.high, "basis": fit.speed.basis},
+        "tokens_per_s": {
+            "low": fit.speed.low,
+            "high": fit.speed.high,
+            "basis": fit.speed.basis,
+            "runs": fit.speed.runs,
+            "error": fit.speed.error,
+        },
     }

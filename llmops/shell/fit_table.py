@@ -106,7 +106,15 @@ def _memory(fit: Fit) -> tuple[str, str, str]:
 
 
 def _speed(fit: Fit) -> tuple[str, str]:
-    return (_range(fit), fit.speed.basis) if fit.share <= 1 else ("--", "--")
+    if fit.share > 1:
+        return "--", "--"
+    speed = fit.speed
+    own = (
+        f" ({speed.runs} run{'s' * (speed.runs > 1)}, error {100 * speed.error:.0f} %)"
+        if speed.basis.endswith("here")
+        else ""
+    )
+    return _range(fit), speed.basis + own
 
 
 def _range(fit: Fit) -> str:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import llmops.fit
 from llmops.fit.cards import Box, Card, box_of, cards_of
-from llmops.fit.catalogue import Hosts, hosts_of, model_named, models_of
+from llmops.fit.catalogue import RUNTIME_SCHEMES, Hosts, hosts_of, model_named, models_of
 from llmops.fit.errors import BadFit
 from llmops.fit.model import Model
+from llmops.fit.own import Measured, own_hosts
 from llmops.fit.weights import Scheme
+
+if TYPE_CHECKING:
+    from llmops.settings import Settings
 
 _DATA = Path(llmops.fit.__file__).parent
 _BITS = 4
+_MOST_RUNS = 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +61,28 @@ def _with_bandwidth(box: Box, cards: tuple[Card, ...]) -> Box:
             return box
     card = dataclasses.replace(box.card, name=known.name, bandwidth=box.card.bandwidth or known.bandwidth)
     return dataclasses.replace(box, card=card)
+
+
+def with_own_runs(known: Known, box: Box, settings: Settings) -> Known:
+    """The same, with the pace of this box as its benchmarks in the record tell it."""
+    return dataclasses.replace(known, hosts={**known.hosts, **own_hosts(_measured(settings), known.models, box.card)})
+
+
+def _measured(settings: Settings) -> Iterator[Measured]:
+    from llmops.events import BenchmarkEvent
+    from llmops.events.names import name_of
+    from llmops.shell.status import readable_store
+
+    def told(document: Any, attribute: str) -> Any:
+        return document.get(name_of(BenchmarkEvent, attribute))
+
+    with readable_store(settings) as (store, _):
+        found = [] if store is None else store.benchmarks(limit=_MOST_RUNS)
+    for document in found:
+        step_s, scheme = told(document, "tpot_p50_s"), told(document, "quantization") or "none"
+        on_a_gpu = told(document, "cuda_version") is not None and told(document, "dtype") in ("bfloat16", "float16")
+        if on_a_gpu and isinstance(step_s, float) and scheme in RUNTIME_SCHEMES:
+            yield Measured(str(told(document, "request_model")), cast(Scheme, scheme), step_s)
 
 
 def model_for(name: str, known: Known) -> Model:
