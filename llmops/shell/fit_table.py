@@ -42,7 +42,8 @@ def print_fits(fits: Sequence[Fit], chosen: Fit, left: Offload | None, split: Fi
     _say(f"{_name(chosen.scheme)}: {_bar(chosen.need, chosen.free_bytes)}")
     for line in _notes(chosen, left, split):
         _say(line)
-    _say(f"Verify: {command(chosen)}")
+    if chosen.share <= 1:
+        _say(f"Verify: {command(chosen)}")
 
 
 def _notes(chosen: Fit, left: Offload | None, split: Fit | None) -> Iterator[str]:
