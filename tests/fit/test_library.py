@@ -22,11 +22,11 @@ pytestmark = pytest.mark.model
 TOKENS = 4096
 
 
-class Living(TorchDispatchMode):
+class Living(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all tensors that are alive, and remembers the most."""
 
     def __init__(self, known: Iterator[torch.Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._sizes = {tensor.untyped_storage()._cdata: 0 for tensor in known}
         self.now = self.most = 0
 
@@ -58,7 +58,7 @@ def built(config: dict[str, Any]) -> Any:
     from transformers import AutoConfig, AutoModelForCausalLM
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-    ALL_ATTENTION_FUNCTIONS.register("shapes_only", flash)  # type: ignore[no-untyped-call]
+    ALL_ATTENTION_FUNCTIONS.register("shapes_only", flash)
     told = {key: value for key, value in config.items() if key not in ("vision_parameters", "model_type")}
     made = AutoConfig.for_model(config["model_type"], **told, pad_token_id=0)
     made._attn_implementation = "shapes_only"

@@ -19,14 +19,16 @@ def run(layers: int, read: float, step_s: float) -> Run:
 
 def test_a_slow_step_that_reads_little_tells_of_launches() -> None:
     pace = calibrate([run(32, 1e9, 0.032)])
-    assert pace == Pace(layer_s=pytest.approx(0.001), efficiency=USUAL_EFFICIENCY, runs=1, error=0.0)
+    assert pace.layer_s == pytest.approx(0.001)
+    assert (pace.efficiency, pace.runs, pace.error) == (USUAL_EFFICIENCY, 1, 0.0)
     assert pace.step_s(64, 1_000, 1e12) == pytest.approx(0.064)
     assert pace.step_s(32, int(71e9), 1e12) == pytest.approx(0.1)
 
 
 def test_a_step_at_the_speed_of_memory_tells_of_that_only() -> None:
     pace = calibrate([run(32, 16e9, 0.020)])
-    assert (pace.layer_s, pace.efficiency) == (None, pytest.approx(0.8))
+    assert pace.layer_s is None
+    assert pace.efficiency == pytest.approx(0.8)
     assert pace.step_s(1, int(8e9), 1e12) == pytest.approx(0.010)
 
 
@@ -53,15 +55,13 @@ def test_a_step_reads_no_embedding_table_but_a_tied_one_and_of_experts_the_chose
     assert read_bytes(dataclasses.replace(it, stored_bytes=7), "awq") == 7
 
 
-def speed(
-    card: str, name: str, scheme: Scheme = "none", *, here: bool = False, **told: int
-) -> tuple[float, float, str]:
+def speed(card: str, name: str, scheme: Scheme = "none", *, here: bool = False) -> tuple[float, float, str]:
     it = box(card)
     hosts = dict(KNOWN.hosts)
     if here:
         it = dataclasses.replace(it, is_simulated=False)
         hosts[HERE, scheme] = Pace(layer_s=0.001, efficiency=0.8, runs=2, error=0.2)
-    found = speed_of(model(name), scheme, it, hosts, tokens=1024, **told)
+    found = speed_of(model(name), scheme, it, hosts, tokens=1024)
     assert found.low <= found.middle <= found.high
     return found.low, found.high, found.basis
 
