@@ -99,7 +99,7 @@ def _what_fits(question: Question, box: Box | None, known: Known, as_json: bool)
     if as_json:
         print(json.dumps({"box": _box_fields(box), "fits": [_fields(fit) for fit in fits]}, indent=2))
     else:
-        fit_table.print_ranking(fits, box)
+        fit_table.print_ranking(fits, box, question.batch)
     return 0 if fits else 1
 
 

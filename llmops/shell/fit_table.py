@@ -71,9 +71,9 @@ def print_needs(model: Model, needs: Mapping[Scheme, Need], context: int, batch:
     print_table(("quant", "needs", "weights", "cache"), rows, right=("needs", "weights", "cache"))
 
 
-def print_ranking(fits: Sequence[Fit], box: Box) -> None:
+def print_ranking(fits: Sequence[Fit], box: Box, batch: int) -> None:
     """What fits, the largest first."""
-    _say(f"On {_box(box)}; context as shown, batch {fits[0].batch if fits else 1}; the most exact quant that fits")
+    _say(f"On {_box(box)}; context as shown, batch {batch}; the most exact quant that fits")
     rows = [(fit.model.name, _name(fit.scheme), *_memory(fit), f"{fit.context:,}", *_speed(fit)) for fit in fits]
     if rows:
         print_table(

@@ -88,7 +88,7 @@ def _measured(settings: Settings) -> Iterator[Measured]:
 def model_for(name: str, known: Known) -> Model:
     """A folder, a copy in the hub's cache, or one of the catalogue. Raises BadFit."""
     folder = Path(name).expanduser()
-    if folder.is_dir() or name.startswith((".", "/", "~")):
+    if (name.strip() and folder.is_dir()) or name.startswith((".", "/", "~")):
         return _from_folder(name, folder)
     cached = _cached(name)
     return model_named(name, known.models) if cached is None else _from_folder(name, cached)

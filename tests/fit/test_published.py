@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import llmops.fit
 from llmops.fit.catalogue import scheme_of
 from llmops.fit.memory import need
 from llmops.fit.model import Model
@@ -101,7 +102,7 @@ def test_the_hosts_that_ship_are_one_published_run_each() -> None:
     told = {
         (CARDS[point["gpu"]], SPELLED.get(point["quant"], point["quant"]), point["tok_s"]) for point in points(SPEED)
     }
-    rows = json.loads((Path("llmops/fit") / "hosts.json").read_text())["runs"]
+    rows = json.loads((Path(llmops.fit.__file__).parent / "hosts.json").read_text())["runs"]
     assert {
         (row["card"], {"none": "bf16"}.get(row["scheme"], row["scheme"]), row["tokens_per_s"]) for row in rows
     } <= told

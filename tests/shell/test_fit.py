@@ -92,6 +92,7 @@ def test_experts_that_stay_in_16_bits_are_said_to() -> None:
         ([QWEN, "--gpu", "4090", "--quant", "q4"], "--quant q4: "),
         (["--gpu", "4090", "--quant", "nf4"], "--quant goes with a model"),
         (["Mixtral-8x7B", "--gpu", "H200", "--quant", "awq"], "download it and give its folder."),
+        ([" ", "--gpu", "4090"], "`llmops fit --models` lists them."),
         (["./nowhere", "--gpu", "4090"], "./nowhere: there is no config.json in it, so it holds no model."),
         (["\x1b[2Jx", "--gpu", "4090"], "␛[2Jx: neither a folder"),
     ],
