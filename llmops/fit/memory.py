@@ -14,7 +14,7 @@ _GIB = 1 << 30
 CONTEXT_BYTES = int(0.6 * _GIB)
 """The CUDA context of a process: 0.45 to 0.75 GiB in nvidia-smi from card to card, and not seen by torch."""
 WORKSPACE_BYTES = 8_519_680
-"""cuBLAS's, as torch sets it up (CUDAHooks: 4096 KiB twice and 16 KiB eight times)."""
+"""cuBLAS's, as torch sets it up (CublasHandlePool.cpp: 4096 KiB twice and 16 KiB eight times; 32 MiB on Hopper)."""
 COMPUTE_BYTES = 2
 _AROUND = 4
 """Hidden states alive around a feed-forward part: embeddings, the layer's input, residual, what was normalised."""
