@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli import administering, alerting, asking, elk, objectives, programs, reading, shipping
-from llmops.settings import BadConfiguration
+from llmops.cli import administering, alerting, asking, elk, fitting, objectives, programs, reading, shipping
 
 app = typer.Typer(
     help="The ops stack for a self-hosted language-model bot: serve, watch, alert, chat, on one GPU box.",
@@ -17,7 +16,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=True,
 )
-for part in (programs, asking, reading, objectives, alerting, shipping, elk, administering):
+for part in (programs, asking, fitting, reading, objectives, alerting, shipping, elk, administering):
     app.add_typer(part.app)
 
 
@@ -25,7 +24,11 @@ def main() -> None:
     """The `llmops` command."""
     try:
         app()
-    except BadConfiguration as error:
+    except Exception as error:
+        from llmops.settings import BadConfiguration  # pydantic is slow to load, and not every verb has dials
+
+        if not isinstance(error, BadConfiguration):
+            raise
         sys.stderr.write(f"llmops: {error}\n")
         raise SystemExit(2) from None
 

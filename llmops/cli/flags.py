@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from llmops.settings import Loaded, load
+if TYPE_CHECKING:
+    from llmops.settings import Loaded
 
 Model = Annotated[str | None, typer.Argument(help="Hub name or local folder; none: the demo model that ships.")]
 Host = Annotated[str | None, typer.Option(help="Address to bind.")]
@@ -39,6 +40,8 @@ def gpu_dials(gpu: str | None) -> dict[str, Any]:
 
 def load_dials(flags: dict[str, Any], *, log: bool = True) -> Loaded:
     """The dials under these flags. log: say what happens on standard error. Raises BadConfiguration."""
+    from llmops.settings import load
+
     loaded = load(flags)
     if log:
         from llmops.sinks.log import configure_log

@@ -135,7 +135,7 @@ def _compare(shards: Shards, config: dict[str, Any], loaded: Loaded, dials: Engi
         return
     import torch
 
-    from llmops.engine.weights import weight_bytes
+    from llmops.fit.weights import weight_bytes
 
     tied = config.get("tie_word_embeddings") and any("embed" in tensor.name for tensor in shards.tensors)
     tensors = [tensor for tensor in shards.tensors if not (tied and tensor.name == "lm_head.weight")]

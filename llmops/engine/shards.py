@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmops.engine.errors import ModelNotLoaded
-from llmops.engine.weights import Tensor
+from llmops.fit.weights import Tensor
 
 _INDEX = "model.safetensors.index.json"
 _LARGEST_HEADER_BYTES = 100 << 20  # the format's own limit

@@ -25,6 +25,7 @@ def loaded_after(code: str) -> set[str]:
         ("import llmops.serve", ("textual", "torch", "transformers", "apscheduler", "elasticsearch")),
         ("import llmops.tui.app", ("torch", "transformers", "fastapi", "apscheduler", "elasticsearch")),
         ("import llmops.up", HEAVY),
+        ("import llmops.shell.fit", (*HEAVY, "pydantic", "pynvml", "httpx")),
         ("import llmops.demo", ("torch", "transformers", "fastapi", "textual")),
     ],
 )

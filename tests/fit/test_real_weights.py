@@ -12,7 +12,8 @@ from llmops.engine.build import DEMO_MODEL
 from llmops.engine.dials import EngineDials, Quantization
 from llmops.engine.loading import load
 from llmops.engine.weighing import measured_bytes
-from llmops.engine.weights import BYTES_PER_PARAMETER, Tensor, repacked_bytes, tensors_of, weight_bytes
+from llmops.fit.layers import tensors_of
+from llmops.fit.weights import BYTES_PER_PARAMETER, Tensor, repacked_bytes, weight_bytes
 
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
 
@@ -102,12 +103,12 @@ def test_a_head_of_its_own_size_is_taken_from_the_config() -> None:
 
 def test_a_model_with_experts_is_not_guessed() -> None:
     with pytest.raises(ValueError, match="can only be counted from its files"):
-        tensors_of(config_of("29m").to_dict() | {"num_experts": 8})
+        tensors_of(config_of("29m").to_dict() | {"model_type": "new_moe", "num_experts": 8})
     expert = Tensor("model.layers.0.mlp.experts.0.up_proj.weight", (64, 64))
     assert weight_bytes([expert], "nf4", 2) == 2 * expert.parameters
 
 
 def test_a_tensor_is_what_it_says() -> None:
-    assert dataclasses.astuple(Tensor("a.weight", (2, 3))) == ("a.weight", (2, 3))
+    assert dataclasses.astuple(Tensor("a.weight", (2, 3))) == ("a.weight", (2, 3), 1)
     assert not Tensor("model.embed_tokens.weight", (2, 3)).is_quantisable
     assert not Tensor("model.norm.weight", (2,)).is_quantisable

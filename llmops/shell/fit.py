@@ -1,0 +1,177 @@
+"""`llmops fit`: what this card can run, or whether it can run this model, before anything is downloaded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from llmops.fit.advice import offload, tensors_split
+from llmops.fit.cards import Box
+from llmops.fit.catalogue import NAMES, RUNTIME_SCHEMES, scheme_of
+from llmops.fit.errors import BadFit
+from llmops.fit.memory import need
+from llmops.fit.model import Model
+from llmops.fit.verdict import Fit, best, context_of, judge, rank
+from llmops.fit.weights import Scheme
+from llmops.shell import fit_table
+from llmops.shell.fitting import Known, box_for, model_for, read_known, stored_scheme, with_own_runs
+from llmops.untrusted import safe_line
+
+if TYPE_CHECKING:
+    from llmops.settings import Settings
+
+NO_GPU = (
+    "There is no NVIDIA GPU here that a driver answers for. Name one to try it out, "
+    'as in --gpu "RTX 4070 12GB" or --gpu 2x3090; --cards lists them.'
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What was typed. model: None asks what fits. at_least: tokens a second."""
+
+    model: str | None = None
+    context: int | None = None
+    scheme: str | None = None
+    batch: int = 1
+    gpu: str | None = None
+    at_least: float = 0.0
+
+
+def run(question: Question, settings: Callable[[], Settings], *, as_json: bool) -> int:
+    """0 when something fits, 1 when nothing does or there is no card to judge, 2 for a question that is wrong.
+
+    settings: asked for only where this box has a GPU, whose own runs are in the record.
+    """
+    try:
+        known = read_known()
+        box = box_for(question.gpu, known)
+        if box is not None and not box.is_simulated:
+            known = with_own_runs(known, box, settings())
+        if question.model is None:
+            return _what_fits(question, box, known, as_json)
+        model = model_for(question.model, known)
+        schemes = _schemes(question, model)
+        context = context_of(model, question.context)
+        if box is None:
+            return _needs(model, schemes, context, question.batch, as_json)
+        fits = [judge(model, each, box, known.hosts, context=context, batch=question.batch) for each in schemes]
+        _tell(fits, known, as_json)
+        return 0 if any(fit.fits for fit in fits) else 1
+    except BadFit as error:
+        print(f"llmops fit: {safe_line(error)}", file=sys.stderr)
+        return 2
+
+
+def list_models(*, as_json: bool) -> int:
+    """The catalogue."""
+    models = read_known().models
+    if as_json:
+        print(json.dumps([{"name": model.name, "parameters": model.parameters} for model in models], indent=2))
+    else:
+        fit_table.print_models(models)
+    return 0
+
+
+def list_cards(*, as_json: bool) -> int:
+    """The cards that can be simulated."""
+    cards = read_known().cards
+    if as_json:
+        print(json.dumps([dataclasses.asdict(card) for card in cards], indent=2))
+    else:
+        fit_table.print_cards(cards)
+    return 0
+
+
+def _what_fits(question: Question, box: Box | None, known: Known, as_json: bool) -> int:
+    if question.scheme is not None:
+        raise BadFit("unknown_quant", "--quant goes with a model: without one, the most exact that fits is shown.")
+    if box is None:
+        print(json.dumps({"box": None, "fits": []}) if as_json else NO_GPU)
+        return 1
+    fits = rank(
+        known.models, box, known.hosts,
+        context=question.context, batch=question.batch, at_least=question.at_least,
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps({"box": _box_fields(box), "fits": [_fields(fit) for fit in fits]}, indent=2))
+    else:
+        fit_table.print_ranking(fits, box, question.batch)
+    return 0 if fits else 1
+
+
+def _schemes(question: Question, model: Model) -> Sequence[Scheme]:
+    came = stored_scheme(model)
+    if came is not None:
+        if question.scheme is not None and scheme_of(question.scheme) != came:
+            raise BadFit("unknown_quant", f"--quant {question.scheme}: the folder is quantised already; leave it out.")
+        return [came]
+    if question.scheme is None:
+        return RUNTIME_SCHEMES
+    asked = scheme_of(question.scheme)
+    if asked.startswith(("gptq", "awq")) and model.shape.active_share < 1:
+        raise BadFit(
+            "unknown_quant",
+            f"--quant {question.scheme}: how files of a model with experts are packed differs from one to the other; "
+            "download it and give its folder.",
+        )
+    return [asked]
+
+
+def _needs(model: Model, schemes: Sequence[Scheme], context: int, batch: int, as_json: bool) -> int:
+    """Without a card: what it takes, and no verdict."""
+    needs = {each: need(model, each, prompt=context, batch=batch) for each in schemes}
+    if as_json:
+        told = [{"quant": NAMES.get(each, each), "needs": dataclasses.asdict(it)} for each, it in needs.items()]
+        print(json.dumps({"box": None, "model": model.name, "context": context, "fits": told}, indent=2))
+    else:
+        fit_table.print_needs(model, needs, context, batch)
+        print(NO_GPU)
+    return 0
+
+
+def _tell(fits: Sequence[Fit], known: Known, as_json: bool) -> None:
+    chosen = best(fits)
+    least = min(fits, key=lambda fit: RUNTIME_SCHEMES.index(fit.scheme) if fit.scheme in RUNTIME_SCHEMES else 0)
+    left, split = offload(least, known.hosts), tensors_split(chosen, known.hosts)
+    if not as_json:
+        fit_table.print_fits(fits, chosen, left, split)
+        return
+    told: dict[str, Any] = {
+        "box": _box_fields(chosen.box),
+        "fits": [_fields(fit) | {"longest_context": fit.longest} for fit in fits],
+        "best": NAMES.get(chosen.scheme, chosen.scheme),
+        "offload": None if left is None else dataclasses.asdict(left),
+        "tensor_parallel": None if split is None else _fields(split),
+        "verify": fit_table.command(chosen),
+    }
+    print(json.dumps(told, indent=2))
+
+
+def _box_fields(box: Box) -> dict[str, Any]:
+    return {"count": box.count, "is_simulated": box.is_simulated} | dataclasses.asdict(box.card)
+
+
+def _fields(fit: Fit) -> dict[str, Any]:
+    return {
+        "model": fit.model.name,
+        "parameters": fit.model.parameters,
+        "sizes_from": fit.model.source,
+        "quant": NAMES.get(fit.scheme, fit.scheme),
+        "verdict": fit.word,
+        "context": fit.context,
+        "batch": fit.batch,
+        "needs": {**dataclasses.asdict(fit.need), "total": fit.need.total},
+        "free": fit.free_bytes,
+        "share_of_free": round(fit.share, 4),
+        "tokens_per_s": {
+            "low": fit.speed.low,
+            "high": fit.speed.high,
+            "basis": fit.speed.basis,
+            "runs": fit.speed.runs,
+            "error": fit.speed.error,
+        },
+    }
