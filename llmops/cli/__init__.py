@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli import administering, alerting, asking, elk, objectives, programs, reading, shipping
+from llmops.cli import administering, alerting, asking, elk, examining, objectives, programs, reading, shipping
 from llmops.settings import BadConfiguration
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=True,
 )
-for part in (programs, asking, reading, objectives, alerting, shipping, elk, administering):
+for part in (programs, asking, reading, examining, objectives, alerting, shipping, elk, administering):
     app.add_typer(part.app)
 
 
