@@ -22,9 +22,7 @@ class NoAnswer(Exception):
     """`str(error)` says what became of the script, as the rest of a sentence."""
 
 
-def ask(
-    script: str, *arguments: str, timeout_s: float, environment: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+def ask(script: str, *arguments: str, timeout_s: float, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """The JSON object on the last line that a script of this package prints. Raises NoAnswer.
 
     -P: a `torch.py` in the folder that somebody stands in is not ours to run.

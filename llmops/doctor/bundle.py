@@ -108,7 +108,9 @@ def last_events(journal: Path) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     """Keys as JSON takes them."""
     if isinstance(value, Mapping):
-        return {"-".join(map(str, key)) if isinstance(key, tuple) else str(key): _plain(at) for key, at in value.items()}
+        return {
+            "-".join(map(str, key)) if isinstance(key, tuple) else str(key): _plain(at) for key, at in value.items()
+        }
     return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 

@@ -25,7 +25,7 @@ _MENDS: dict[Problem, tuple[str, str]] = {
     ),
     "driver_not_loaded": ("The driver is installed, but its kernel module is not loaded", "sudo modprobe nvidia"),
     "mismatch": (
-        "The driver's library and its kernel module have different versions: it was updated while the old one is loaded",
+        "The driver's library and its kernel module have different versions: one was updated under the other",
         "sudo reboot",
     ),
     "no_permission": (
@@ -45,7 +45,9 @@ def check_driver(gpu: GpuFacts) -> Finding:
     if not gpu.is_on_bus and gpu.problem in (None, "library_missing", "driver_not_loaded"):
         return ok(DRIVER, f"{_WITHOUT_CARD}.")
     if gpu.problem is None:
-        return error(DRIVER, "The driver answers and shows no card: it fell off the bus, or is hidden.", "nvidia-smi -L")
+        return error(
+            DRIVER, "The driver answers and shows no card: it fell off the bus, or is hidden.", "nvidia-smi -L"
+        )
     why, command = _MENDS[gpu.problem]
     return error(DRIVER, f"{why}{f' ({gpu.told})' if gpu.told else ''}.", command)
 
@@ -65,10 +67,13 @@ def _memory(number: int, card: Card) -> Finding:
     foreign_bytes = card.used_bytes - ours_bytes
     whose = ", ".join(map(_holder, others[:4])) + (f" and {len(others) - 4} more" if len(others) > 4 else "")
     ours = f"; serve holds {ours_bytes / GIB:.1f} GiB" if ours_bytes else ""
-    if foreign_bytes <= HELD * card.total_bytes or any(each.is_ours and each.used_bytes is None for each in card.holders):
+    if foreign_bytes <= HELD * card.total_bytes or any(
+        each.is_ours and each.used_bytes is None for each in card.holders
+    ):
         return ok(VRAM, f"{free}{ours}.")
     if not others:
-        why = f"{free}{ours}; {foreign_bytes / GIB:.1f} GiB are held by nobody that can be seen: another container or user"
+        held = f"{foreign_bytes / GIB:.1f} GiB are held by nobody that can be seen"
+        why = f"{free}{ours}; {held}: another container or user"
         return warning(VRAM, f"{why}.", "sudo nvidia-smi")
     return warning(VRAM, f"{free}{ours}; held by {whose}.", f"kill {others[0].pid}    # if nobody needs it")
 
@@ -85,7 +90,9 @@ def check_links(gpu: GpuFacts) -> Iterator[Finding]:
     down = {number: card for number, card in enumerate(gpu.cards) if not all(card.links.values())}
     if down:
         told = ", ".join(f"GPU {at}: {sum(card.links.values())} of {len(card.links)}" for at, card in down.items())
-        yield warning(LINKS, f"NVLinks are down ({told} up), so cards talk slower than they could.", "nvidia-smi nvlink -s")
+        yield warning(
+            LINKS, f"NVLinks are down ({told} up), so cards talk slower than they could.", "nvidia-smi nvlink -s"
+        )
     elif any(card.links for card in gpu.cards):
         yield ok(LINKS, f"All NVLinks are up ({', '.join(str(len(card.links)) for card in gpu.cards)} a card).")
     else:
@@ -94,8 +101,8 @@ def check_links(gpu: GpuFacts) -> Iterator[Finding]:
     if apart:
         pairs = ", ".join(f"{one}-{other}" for one, other in apart)
         why = (
-            f"These GPUs can't read each other's memory: {pairs}. Copies go through the machine's memory. The card may not "
-            "know it (GeForce), or a virtual machine, the IOMMU or ACS of a PCIe bridge forbids it"
+            f"These GPUs can't read each other's memory: {pairs}. Copies go through the machine's memory. The card "
+            "may not know it (GeForce), or a virtual machine, the IOMMU or ACS of a PCIe bridge forbids it"
         )
         yield warning(PEERS, f"{why}.", "nvidia-smi topo -p2p r")
     elif any(gpu.peers.values()):
@@ -114,7 +121,7 @@ def check_nccl(gpu: GpuFacts, torch: TorchFacts) -> Iterator[Finding]:
 
 
 def check_evenness(gpu: GpuFacts, *, device_map: str | None, mean_use: dict[str, float]) -> Iterator[Finding]:
-    """Of several cards: does one work while another waits. `mean_use` by card id, from the record; else this moment's."""
+    """Of several cards: does one work while another waits. `mean_use`: from the record, by card id."""
     if len(gpu.cards) < 2:
         return
     use = [mean_use.get(card.id, card.utilization) for card in gpu.cards]
@@ -127,6 +134,8 @@ def check_evenness(gpu: GpuFacts, *, device_map: str | None, mean_use: dict[str,
     usual = (
         "serve uses one GPU unless engine.device_map spreads the model"
         if device_map is None
-        else "engine.device_map puts whole layers on each, so they take turns; a max_memory that fits all on one does it too"
+        else "engine.device_map puts whole layers on each, so they take turns; or max_memory lets one hold all"
     )
-    yield warning(EVENNESS, f"The GPUs are used unevenly ({told}, {over}). Usual cause: {usual}.", "llmops explain uneven-gpus")
+    yield warning(
+        EVENNESS, f"The GPUs are used unevenly ({told}, {over}). Usual cause: {usual}.", "llmops explain uneven-gpus"
+    )

@@ -114,7 +114,7 @@ def store_facts(path: Path, *, limit_s: float = 10.0) -> StoreFacts:
 def mean_use(path: Path, now: float) -> dict[str, float]:
     """How much each GPU was used over the last hour, 0..1, by its id; nothing where there is no record of it."""
     question = (
-        "SELECT device_id, avg(utilization) FROM samples "
+        "SELECT device_id, avg(utilization) FROM samples "  # noqa: S608
         f"WHERE at >= {now - _HOUR_S!r} AND device_type = 'gpu' AND utilization IS NOT NULL GROUP BY 1"
     )
     try:
@@ -145,5 +145,3 @@ def elastic_facts(settings: Settings) -> ElasticFacts:
     except (KeyError, TypeError):
         why = f"What answers at {url} is not Elasticsearch: check elastic.url."
         return ElasticFacts(url=url, slug="elastic_product", problem=why)
-
-

@@ -16,7 +16,9 @@ def check_torch(torch: TorchFacts, gpu: GpuFacts, *, is_needed: bool = True) -> 
     """Can it be imported, was it built for what the driver runs, has it code for these cards."""
     if torch.broken is not None:
         if not is_needed:
-            return warning(TORCH, f"torch {torch.broken}; this engine does without it.", "pip install --force-reinstall torch")
+            return warning(
+                TORCH, f"torch {torch.broken}; this engine does without it.", "pip install --force-reinstall torch"
+            )
         return error(TORCH, f"torch {torch.broken}.", "pip install --force-reinstall torch")
     if not gpu.cards:
         return ok(TORCH, f"torch {torch.version}, on the CPU.")
@@ -45,7 +47,11 @@ def _against_driver(torch: TorchFacts, gpu: GpuFacts) -> Finding | None:
 
 def _against_cards(torch: TorchFacts, gpu: GpuFacts) -> Finding:
     for card in gpu.cards:
-        if card.capability is not None and torch.architectures and not has_code_for(card.capability, torch.architectures):
+        if (
+            card.capability is not None
+            and torch.architectures
+            and not has_code_for(card.capability, torch.architectures)
+        ):
             major, minor = card.capability
             why = (
                 f"torch {torch.version} has no code for {card.name} (compute capability {major}.{minor}): it has "
@@ -56,7 +62,7 @@ def _against_cards(torch: TorchFacts, gpu: GpuFacts) -> Finding:
 
 
 def has_code_for(capability: tuple[int, int], architectures: tuple[str, ...]) -> bool:
-    """Machine code (`sm_`) runs on a card of its major version and at least its minor one; PTX (`compute_`) on newer."""
+    """Machine code (`sm_`) runs on cards of its major version, from its minor one on; PTX (`compute_`) on newer."""
     for name in architectures:
         kind, _, digits = name.partition("_")
         number = "".join(each for each in digits if each.isdigit())

@@ -50,13 +50,19 @@ def check_port(port: PortFacts) -> Finding:
         return ok(PORT, f"{where} is free for serve." if port.port else "serve takes any free port.")
     if port.refused == _TAKEN:
         who = f" by {port.holder}" if port.holder else ""
-        command = f"llmops up --port {port.port + 1 if port.port < 65535 else 0}    # or end what `ss -ltnp` shows there"
+        command = (
+            f"llmops up --port {port.port + 1 if port.port < 65535 else 0}    # or end what `ss -ltnp` shows there"
+        )
         return error(PORT, f"{where} is taken{who}, and it is no llmops serve.", command)
     if port.refused == _DENIED:
-        return error(PORT, f"This user may not listen at {where}: ports below 1024 are root's.", "llmops up --port 8000")
+        return error(
+            PORT, f"This user may not listen at {where}: ports below 1024 are root's.", "llmops up --port 8000"
+        )
     if port.refused == _NO_ADDRESS:
         return error(PORT, f"This machine has no address {port.host}.", "llmops up --host 127.0.0.1")
-    return error(PORT, f"serve can't listen at {where} ({port.refused}): check serve.host.", "llmops up --host 127.0.0.1")
+    return error(
+        PORT, f"serve can't listen at {where} ({port.refused}): check serve.host.", "llmops up --host 127.0.0.1"
+    )
 
 
 def check_clock(clock: ClockFacts) -> Finding:

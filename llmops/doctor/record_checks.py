@@ -17,7 +17,11 @@ def check_dials(problem: str | None) -> Finding:
     """problem: the sentence about a dial that can't be used; the other checks then look with the defaults."""
     if problem is None:
         return ok(DIALS, "Every dial can be used.")
-    return error(DIALS, f"{problem} Until then no program starts; what follows was looked at with defaults.", "llmops config show")
+    return error(
+        DIALS,
+        f"{problem} Until then no program starts; what follows was looked at with defaults.",
+        "llmops config show",
+    )
 
 
 def check_state(state: StateFacts) -> Iterator[Finding]:
@@ -48,14 +52,16 @@ def check_journal(state: StateFacts) -> Iterator[Finding]:
     """Can an event be written, and those there be read."""
     path = shlex.quote(str(state.journal))
     if state.journal_refused is not None:
-        why = f"No event can be written to {state.journal} ({state.journal_refused}): requests are answered, not recorded."
+        why = f"No event can be written to {state.journal} ({state.journal_refused}): nothing is recorded."
         yield error(JOURNAL, why, f"ls -ld {path} && df -h {path}")
     elif not state.unread:
         yield ok(JOURNAL, "Events can be written and read.")
     if state.unread:
         first, reason = next(iter(state.unread.items()))
         more = f" and {len(state.unread) - 1} more" if len(state.unread) > 1 else ""
-        yield warning(JOURNAL, f"{first}{more} can't be read ({reason.lower()}).", f"chmod u+r {shlex.quote(str(first))}")
+        yield warning(
+            JOURNAL, f"{first}{more} can't be read ({reason.lower()}).", f"chmod u+r {shlex.quote(str(first))}"
+        )
 
 
 def check_store(store: StoreFacts) -> Finding:

@@ -16,11 +16,15 @@ HIDDEN = "(hidden)"
 _SHORTEST_SECRET = 4
 _PERSONAL = ("alerts.email_user", "alerts.email_from", "alerts.email_to")
 """Dials that say whose they are."""
-_OUR_WORDS = (
-    "outcome error_type finish_reasons engine provider operation quantization dtype stopped_by priority device_type vendor "
-    "device_model driver_version throttle_reasons action rule_id rule_name severity state slo_name window_short "
-    "window_long channel_outcome suite trigger torch_version transformers_version bitsandbytes_version cuda_version"
-).split()
+_OUR_WORDS = frozenset(
+    {
+        *("outcome", "error_type", "finish_reasons", "engine", "provider", "operation", "quantization", "dtype"),
+        *("stopped_by", "priority", "device_type", "vendor", "device_model", "driver_version", "throttle_reasons"),
+        *("action", "rule_id", "rule_name", "severity", "state", "slo_name", "window_short", "window_long"),
+        *("channel_outcome", "suite", "trigger", "torch_version", "transformers_version", "bitsandbytes_version"),
+        "cuda_version",
+    }
+)
 """Attributes of events whose text is chosen by us, never by a client."""
 _WORD = re.compile(r"[A-Za-z0-9_.+() -]{1,64}")
 _URL = re.compile(r"([a-z][a-z0-9+.-]*://)(?:[^\s/@'\"]*@)?(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d+)?(/[^\s'\"]*)?")
@@ -32,7 +36,7 @@ _PATTERNS = (
     re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"),
     re.compile(r"\b(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{32,}\b"),
 )
-_SAYS = re.compile(r"( is )('[^\n]*'|\"[^\n]*\"|\S+)(: )")
+_SAYS = re.compile(r"( is )(?!no dial|not TOML|empty)(.+)(: )", re.DOTALL)
 """How a sentence quotes the value of a dial."""
 
 

@@ -1,4 +1,4 @@
-"""What the heavy libraries say of themselves, as one line of JSON: a script, so that an import that crashes ends only it.
+"""What the heavy libraries say of themselves, as one line of JSON: a script, so an import that crashes ends only it.
 
 It imports nothing of llmops, so that it can tell of an installation that is half there.
 """

@@ -26,5 +26,7 @@ def look_through(path: Path, *, limit_s: float) -> bool:
             told = str(error)
     if told != "ok":
         first = " ".join(str(told).split())
-        raise StoreUnreadable(f"The record at {path} is damaged ({first}): `llmops watch` rebuilds it from the journal.")
+        raise StoreUnreadable(
+            f"The record at {path} is damaged ({first}): `llmops watch` rebuilds it from the journal."
+        )
     return True
