@@ -122,7 +122,7 @@ def _open(stuck: list[Asked]) -> Cause:
         says="There is nothing to compare with. What helps most often: warmer sampling, then less quantisation, then "
         "the chat template (a base model, or one with a wrong template, does not know when to stop).",
         evidence=(
-            f"{share(cold, len(stuck))} have a temperature below {COLD:g}; {unknown} name none, so the model's own counts",
+            f"{share(cold, len(stuck))} have a temperature below {COLD:g}; {unknown} name none: the model's own",
         ),
         turns=(*_SAMPLING, Turn(dial="engine.stop_loops", to="true")),
         requests=ids(stuck),

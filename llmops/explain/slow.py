@@ -172,7 +172,7 @@ def _elsewhere(slow: list[Asked], phases: Phases) -> Cause:
     return Cause(
         name="elsewhere",
         standing="fits",
-        says="Much of it is in no phase of the engine: a client that reads slowly, or a machine busy with other things.",
+        says="Much of it is in no phase of the engine: a client that reads slowly, or a machine with other work.",
         evidence=(_laid_out(phases),),
         turns=(
             Turn(dial="llmops requests show ID", to="its phases; compare with processor and memory of that minute"),
