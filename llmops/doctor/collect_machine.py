@@ -96,7 +96,7 @@ def _is_serve(url: str, api_key: str | None) -> bool:
 def _holder(port: int) -> str | None:
     with contextlib.suppress(psutil.Error, OSError):
         for each in psutil.net_connections("tcp"):
-            if each.status == psutil.CONN_LISTEN and each.laddr.port == port and each.pid is not None:
+            if each.status == psutil.CONN_LISTEN and each.laddr[1:] == (port,) and each.pid is not None:
                 return f"{psutil.Process(each.pid).name()} ({each.pid})"
     return None
 

@@ -28,7 +28,7 @@ def torch_report() -> dict[str, Any]:
         "nccl": None,
     }
     if available and torch.distributed.is_available() and torch.distributed.is_nccl_available():
-        report["nccl"] = ".".join(map(str, torch.cuda.nccl.version()))
+        report["nccl"] = ".".join(map(str, torch.cuda.nccl.version()))  # type: ignore[no-untyped-call]
     return report
 
 

@@ -55,19 +55,20 @@ def _requests(path: Path, since: float, until: float) -> tuple[tuple[Asked, ...]
 
 def _asked(row: dict[str, Any]) -> Asked:
     """A field of the wrong type counts as absent."""
-    numbers = {
+    numbers: dict[str, Any] = {
         name: value if isinstance(value, int | float) else None
         for name, value in row.items()
         if name not in (*_TEXTS, "request_id", "at", "loop_detected", "duration_s")
     }
-    texts = {name: row[name] if isinstance(row[name], str) else None for name in _TEXTS}
+    texts: dict[str, Any] = {name: row[name] if isinstance(row[name], str) else None for name in _TEXTS}
+    texts["outcome"] = texts["outcome"] or ""
     return Asked(
         at=row["at"],
         request_id=str(row["request_id"]),
         duration_s=float(row["duration_s"] or 0.0),
         loop_detected=row["loop_detected"] == 1,
         **numbers,
-        **{**texts, "outcome": texts["outcome"] or ""},  # type: ignore[arg-type]
+        **texts,
     )
 
 
