@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from llmops.cli import app
 from llmops.events import SampleEvent
+from llmops.shell.explain import TOPICS
 from llmops.store import open_store
 from tests.store.events import document, request
 
@@ -99,3 +100,8 @@ def test_without_a_record_it_says_so(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["explain", "slow", "--state", str(tmp_path)])
     assert answer.exit_code == 2
     assert "There is no record at" in answer.stderr
+
+
+def test_the_page_names_every_topic() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    assert not [topic for topic in TOPICS if f"| `{topic}` |" not in page]
