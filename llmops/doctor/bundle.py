@@ -44,12 +44,16 @@ def write(path: Path, loaded: Loaded, facts: Facts, findings: Sequence[Finding],
     """For its owner's eyes. Raises OSError, FileExistsError among them: nothing is written over."""
     content = dict(_content(loaded, facts, findings))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
-        for name, text in content.items():
-            member = tarfile.TarInfo(f"llmops-doctor/{name}")
-            body = text.encode("utf-8", "backslashreplace")
-            member.size, member.mtime, member.mode = len(body), int(now), 0o600
-            archive.addfile(member, io.BytesIO(body))
+    try:
+        with os.fdopen(descriptor, "wb") as file, tarfile.open(fileobj=file, mode="w:gz") as archive:
+            for name, text in content.items():
+                member = tarfile.TarInfo(f"llmops-doctor/{name}")
+                body = text.encode("utf-8", "backslashreplace")
+                member.size, member.mtime, member.mode = len(body), int(now), 0o600
+                archive.addfile(member, io.BytesIO(body))
+    except OSError:
+        path.unlink(missing_ok=True)  # half an archive helps nobody
+        raise
 
 
 def _content(loaded: Loaded, facts: Facts, findings: Sequence[Finding]) -> Iterator[tuple[str, str]]:

@@ -55,10 +55,10 @@ def check_driver(gpu: GpuFacts) -> Finding:
 def check_memory(gpu: GpuFacts) -> Iterator[Finding]:
     """Free memory of each card, and whose the rest is."""
     for number, card in enumerate(gpu.cards):
-        yield _memory(number, card)
+        yield _memory(number, card, is_contained=gpu.is_contained)
 
 
-def _memory(number: int, card: Card) -> Finding:
+def _memory(number: int, card: Card, *, is_contained: bool) -> Finding:
     if card.total_bytes is None or card.used_bytes is None:
         return ok(VRAM, f"GPU {number} shares the machine's memory, or does not tell its own.")
     free = f"GPU {number} has {(card.total_bytes - card.used_bytes) / GIB:.1f} of {card.total_bytes / GIB:.1f} GiB free"
@@ -75,6 +75,8 @@ def _memory(number: int, card: Card) -> Finding:
         held = f"{foreign_bytes / GIB:.1f} GiB are held by nobody that can be seen"
         why = f"{free}{ours}; {held}: another container or user"
         return warning(VRAM, f"{why}.", "sudo nvidia-smi")
+    if is_contained or others[0].name is None:  # its number is no number to end something by
+        return warning(VRAM, f"{free}{ours}; held by {whose}, by the driver's numbers.", "nvidia-smi    # on the host")
     return warning(VRAM, f"{free}{ours}; held by {whose}.", f"kill {others[0].pid}    # if nobody needs it")
 
 

@@ -12,6 +12,8 @@ import psutil
 from llmops.doctor.asking import NoAnswer, ask
 from llmops.doctor.facts import BitsandbytesFacts, Card, GpuFacts, Holder, TorchFacts
 
+_FIRST_PROCESSES = "pid:[4026531836]"
+"""The machine's own namespace of processes (PROC_PID_INIT_INO of the kernel)."""
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
 """Vendor and class of a graphics card on the PCI bus."""
 
@@ -33,6 +35,7 @@ def gpu_facts(
         driver=told["driver"],
         cuda=None if told["cuda"] is None else (told["cuda"][0], told["cuda"][1]),
         cards=tuple(_card(each, ours) for each in told["cards"]),
+        is_contained=is_contained(root),
         peers={(one, other): reaches for one, other, reaches in told["peers"]},
     )
 
@@ -45,6 +48,14 @@ def is_on_bus(root: Path = Path("/")) -> bool:
         _first_line(device / "vendor") == _NVIDIA and _first_line(device / "class").startswith(_DISPLAY)
         for device in (root / "sys/bus/pci/devices").glob("*")
     )
+
+
+def is_contained(root: Path = Path("/")) -> bool:
+    """Process numbers here are not the machine's."""
+    try:
+        return str((root / "proc/self/ns/pid").readlink()) != _FIRST_PROCESSES
+    except OSError:
+        return False
 
 
 def _first_line(path: Path) -> str:

@@ -97,7 +97,7 @@ def judge(facts: Facts, settings: Settings) -> Iterator[Finding]:
     yield check_clock(facts.clock)
     yield check_driver(facts.gpu)
     yield from check_vram(facts.gpu)
-    yield check_torch(facts.torch, facts.gpu, is_needed=runs_here)
+    yield check_torch(facts.torch, facts.gpu, is_needed=runs_here, uses_gpu=engine.device != "cpu")
     yield check_bitsandbytes(facts.bitsandbytes, facts.gpu, quantization=engine.quantization if runs_here else "none")
     yield from check_links(facts.gpu)
     yield from check_nccl(facts.gpu, facts.torch)

@@ -48,6 +48,8 @@ class GpuFacts:
     cuda: tuple[int, int] | None = None
     cards: tuple[Card, ...] = ()
     peers: Mapping[tuple[int, int], bool | None] = dataclasses.field(default_factory=dict)
+    is_contained: bool = False
+    """We stand in a container, where the driver's process numbers may be those of the host."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

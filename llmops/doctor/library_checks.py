@@ -12,7 +12,7 @@ _INSTALL = "pip install --force-reinstall torch --index-url https://download.pyt
 _NEW_DRIVER = "sudo ubuntu-drivers install    # a newer driver, then reboot"
 
 
-def check_torch(torch: TorchFacts, gpu: GpuFacts, *, is_needed: bool = True) -> Finding:
+def check_torch(torch: TorchFacts, gpu: GpuFacts, *, is_needed: bool = True, uses_gpu: bool = True) -> Finding:
     """Can it be imported, was it built for what the driver runs, has it code for these cards."""
     if torch.broken is not None:
         if not is_needed:
@@ -20,8 +20,8 @@ def check_torch(torch: TorchFacts, gpu: GpuFacts, *, is_needed: bool = True) -> 
                 TORCH, f"torch {torch.broken}; this engine does without it.", "pip install --force-reinstall torch"
             )
         return error(TORCH, f"torch {torch.broken}.", "pip install --force-reinstall torch")
-    if not gpu.cards:
-        return ok(TORCH, f"torch {torch.version}, on the CPU.")
+    if not gpu.cards or not uses_gpu or not is_needed:
+        return ok(TORCH, f"torch {torch.version}, on the CPU." if is_needed else f"torch {torch.version} is not used.")
     if torch.rocm is not None or torch.cuda is None:
         built = "ROCm" if torch.rocm is not None else "the CPU alone"
         return error(TORCH, f"torch {torch.version} is built for {built}: the GPU is not used.", _matching(gpu))

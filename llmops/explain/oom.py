@@ -12,6 +12,8 @@ _TIMES = 1.5
 """A batch or a length stands out when its median at the failures is so many times that of the answers."""
 _KEPT, _FOREIGN, _FULL = 0.2, 0.1, 0.9
 """Shares of a card: what torch keeps unfilled, what is not torch's, what is used on average."""
+_MOST_FAILURES = 200
+"""Of the newest failures each is held against all requests."""
 _CONTEXT_BYTES = GIB
 """Of a process on a card beside torch's allocator: the CUDA context takes 0.4 to 0.8 GiB."""
 
@@ -48,7 +50,7 @@ def explain_oom(record: Record) -> Explanation:
 
 
 def _batch(record: Record, failed: list[Asked], answered: list[Asked]) -> Iterator[Cause]:
-    at_failure = median([running_at(record.requests, each.at) for each in failed])
+    at_failure = median([running_at(record.requests, each.at) for each in failed[:_MOST_FAILURES]])
     otherwise = median([float(each.batch_size) for each in answered if each.batch_size is not None])
     if at_failure is None or otherwise is None or at_failure < 2 or at_failure < _TIMES * otherwise:
         return

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from llmops.explain.contract import Asked, Cause, Explanation, Record, Turn, ids, median, share
 
+LATE = "timeout"
+"""A request whose deadline came first is slow, whatever it is called."""
 Phases: TypeAlias = dict[str, float]
 MOST, MUCH = 0.5, 0.25
 """Share of the slow requests' time that makes a phase the cause; or one among several."""
@@ -17,11 +19,13 @@ _HELD_BACK = 0.1
 
 def explain_slow(record: Record) -> Explanation:
     """Answers beyond the limits of the objectives, their time laid out in phases."""
-    answered = [each for each in record.requests if each.outcome == "success"]
+    answered = [each for each in record.requests if each.outcome == "success" or each.error_type == LATE]
     slow = [
         each
         for each in answered
-        if each.duration_s > record.latency_limit_s or (each.ttft_s or 0.0) > record.ttft_limit_s
+        if each.error_type == LATE
+        or each.duration_s > record.latency_limit_s
+        or (each.ttft_s or 0.0) > record.ttft_limit_s
     ]
     limits = f"{record.latency_limit_s:g} s, or {record.ttft_limit_s:g} s to the first token"
     if not slow:
@@ -34,7 +38,9 @@ def explain_slow(record: Record) -> Explanation:
                 "time on the way: it ends where serve begins; compare with what a client measures (`llmops bench`)",
             ),
         )
-    summary = f"{share(len(slow), len(answered))} answers took longer than {limits}."
+    late = sum(each.error_type == LATE for each in slow)
+    summary = f"{share(len(slow), len(answered))} answers took longer than {limits}"
+    summary += f", {late} of them longer than their deadline." if late else "."
     phases, measured_s = _phases(slow)
     if not measured_s:
         return Explanation(

@@ -20,14 +20,18 @@ from llmops.doctor.finding import Finding, exit_code
 from llmops.settings import BadConfiguration, Loaded, Settings, load
 from llmops.untrusted import safe_line
 
+_INTERRUPTED = 130
 _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 def run(state: str | None, *, as_json: bool, bundle: str | None) -> int:
-    """0 all ok, 1 a warning, 2 an error, or an archive that can't be written."""
+    """0 all ok, 1 a warning, 2 an error, or an archive that can't be written, 130 at Ctrl-C."""
     loaded, problem = _dials(state)
-    with Console(stderr=True, highlight=False).status("looking"):
-        facts = collect(loaded, problem)
+    try:
+        with Console(stderr=True, highlight=False).status("looking"):
+            facts = collect(loaded, problem)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
     findings = list(judge(facts, loaded.settings))
     if as_json:
         told = {"exit_code": exit_code(findings), "findings": [dataclasses.asdict(each) for each in findings]}

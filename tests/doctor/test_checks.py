@@ -68,6 +68,8 @@ def test_torch_is_held_against_driver_and_card(changed: dict[str, object], state
 def test_torch_is_no_error_where_the_engine_does_without() -> None:
     assert check_torch(TorchFacts(broken="is gone"), GpuFacts(), is_needed=False).state == "warning"
     assert check_torch(TorchFacts(version="2.13+cpu"), GpuFacts()).state == "ok"
+    assert check_torch(TorchFacts(version="2.13+cpu"), TWO, is_needed=False).why == "torch 2.13+cpu is not used."
+    assert check_torch(TorchFacts(version="2.13+cpu"), TWO, uses_gpu=False).state == "ok"
 
 
 def test_a_driver_too_old_for_every_build_is_to_be_renewed() -> None:
@@ -106,6 +108,15 @@ def test_memory_of_a_card_is_told_by_holder() -> None:
     many = tuple(Holder(pid=pid, name="x", used_bytes=GIB) for pid in range(2, 9))
     assert "and 3 more" in found(*many).why
     assert next(iter(check_memory(GpuFacts(cards=(Card(name="shared"),))))).state == "ok"
+
+
+def test_nobody_is_told_to_end_a_process_by_a_number_of_another_namespace() -> None:
+    theirs = Holder(pid=2, name="python", used_bytes=8 * GIB)
+    card = Card(name="card", used_bytes=8 * GIB, total_bytes=12 * GIB, holders=(theirs,))
+    (here,) = check_memory(GpuFacts(cards=(card,)))
+    (contained,) = check_memory(GpuFacts(cards=(card,), is_contained=True))
+    assert (here.command or "").startswith("kill 2")
+    assert "kill" not in (contained.command or "")
 
 
 def test_several_cards_are_looked_at_together_and_one_is_not() -> None:

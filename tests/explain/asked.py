@@ -13,10 +13,11 @@ GIB = 1 << 30
 
 def asked(times: int = 1, **fields: Any) -> list[Asked]:
     """So many requests of the same kind, a minute apart."""
-    return [
-        Asked(**({"at": 60.0 * number, "request_id": f"r{number}"} | fields))
-        for number in (next(_numbers) for _ in range(times))
-    ]
+    made = []
+    for number in itertools.islice(_numbers, times):
+        values: dict[str, Any] = {"at": 60.0 * number, "request_id": f"r{number}"}
+        made.append(Asked(**(values | fields)))
+    return made
 
 
 def card(use: float, **fields: Any) -> CardUse:

@@ -168,6 +168,13 @@ def test_slow_writing_is_told_from_long_answers() -> None:
     assert dials(told) == {"engine.max_running", "engine.compile", "llmops doctor"}
 
 
+def test_a_request_that_its_deadline_ended_is_slow() -> None:
+    late = asked(2, duration_s=1.0, outcome="failure", error_type="timeout", queue_s=1.0, prefill_s=0.0, decode_s=0.0)
+    explanation = explain_slow(Record(requests=tuple(late)))
+    assert explanation.summary.endswith("2 of them longer than their deadline.")
+    assert set(causes(explanation)) == {"queue"}
+
+
 def test_time_that_no_phase_has_is_elsewhere_and_no_phases_are_said_to_be_missing() -> None:
     found = causes(explain_slow(Record(requests=tuple(asked(2, **PHASES)))))
     assert {name: each.standing for name, each in found.items()} == {"elsewhere": "fits"}
