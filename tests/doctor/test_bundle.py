@@ -16,6 +16,7 @@ from llmops.doctor.redaction import HIDDEN, Redactor, event
 from llmops.doctor.redaction import dials as shown_dials
 from llmops.settings import load
 from tests.doctor.planting import Machine
+from tests.elastic.answering import answering
 from tests.store.events import alert, request, sample, write
 
 HOOK = "T0ken-of-the-hook"
@@ -84,7 +85,9 @@ def contents(path: Path) -> dict[str, str]:
 def test_no_planted_secret_is_in_the_archive(machine: Machine, tmp_path: Path) -> None:
     plant(machine)
     path = tmp_path / "support.tar.gz"
-    machine.examine(bundle=path)
+    with answering(lambda _: (401, {"error": {"reason": "no user correct horse battery, pa55 is wrong"}})) as url:
+        machine.dial("elastic.url", url)
+        assert "pa55" in machine.examine(bundle=path)["elasticsearch"]["why"], "the server quotes it"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     found = contents(path)
     for name, text in found.items():
