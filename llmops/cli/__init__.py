@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli import administering, alerting, asking, elk, fitting, objectives, programs, reading, shipping
+from llmops.cli import (
+    administering,
+    alerting,
+    asking,
+    elk,
+    examining,
+    fitting,
+    objectives,
+    programs,
+    reading,
+    shipping,
+)
 
 app = typer.Typer(
     help="The ops stack for a self-hosted language-model bot: serve, watch, alert, chat, on one GPU box.",
@@ -16,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     add_completion=True,
 )
-for part in (programs, asking, fitting, reading, objectives, alerting, shipping, elk, administering):
+for part in (programs, asking, fitting, examining, reading, objectives, alerting, shipping, elk, administering):
     app.add_typer(part.app)
 
 
