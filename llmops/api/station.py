@@ -52,6 +52,7 @@ class Station:
     def snapshot(self) -> ServeSnapshot:
         """Everything at this moment; costs microseconds and never waits."""
         card = self.card
+        stats = None if card is None else self.engine.stats()
         return ServeSnapshot(
             schema_version=SCHEMA_VERSION,
             at=time.time(),
@@ -68,7 +69,8 @@ class Station:
             output_tokens_per_s=self.meter.rate(time.monotonic()),
             requests_by_outcome=dict(self.outcomes),
             refusals_by_slug=dict(self.refusals),
-            kv_cache_utilization=None if card is None else self.engine.stats().kv_cache_utilization,
+            kv_cache_utilization=None if stats is None else stats.kv_cache_utilization,
+            room_tokens=None if stats is None else stats.room_tokens,
             events_dropped=self.bus.lost,
             events_waiting=self.bus.waiting,
             events_trouble=self.bus.trouble,

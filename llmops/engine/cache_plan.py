@@ -36,8 +36,16 @@ class CachePlan:
 
     def utilization(self, lengths: list[int]) -> float:
         """Share of the cache that generations of these lengths hold; shared beginnings count for each."""
-        pages = sum(-(-length // PAGE_SIZE) for length in lengths)
-        return min(1.0, pages / self.num_blocks)
+        return min(1.0, _pages(lengths) / self.num_blocks)
+
+    def room_tokens(self, lengths: list[int]) -> int:
+        """The longest prompt and answer that is read at once beside generations of these lengths; a longer one waits
+        until some of them end."""
+        return min(self.max_model_len, max(0, self.tokens - _pages(lengths) * PAGE_SIZE))
+
+
+def _pages(lengths: list[int]) -> int:
+    return sum(-(-length // PAGE_SIZE) for length in lengths)
 
 
 def longest(num_blocks: int) -> int:

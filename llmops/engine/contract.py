@@ -103,11 +103,13 @@ class EngineStats:
     """What an engine is doing now. running: generations in it; memory in bytes of the torch allocator.
 
     peak_*: the highest of the whole process since the engine last went from idle to busy.
+    room_tokens: the longest prompt and answer that is read at once now.
     prefix_cache_*: prompt tokens asked of the prefix cache and found there, of all generations that have ended.
     """
 
     running: int
     kv_cache_utilization: float | None = None
+    room_tokens: int | None = None
     torch_allocated_bytes: int | None = None
     torch_reserved_bytes: int | None = None
     peak_allocated_bytes: int | None = None

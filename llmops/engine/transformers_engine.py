@@ -137,11 +137,12 @@ class TransformersEngine:
         if live is None or loaded is None:
             return EngineStats(running=0)
         lengths = [flow.length for flow in list(live.flows.values())]
-        used = live.plan.utilization(lengths)
+        used, room_tokens = live.plan.utilization(lengths), live.plan.room_tokens(lengths)
         if loaded.model.device.type != "cuda":
             return EngineStats(
                 running=len(lengths),
                 kv_cache_utilization=used,
+                room_tokens=room_tokens,
                 prefix_cache_queries=live.prompt_tokens,
                 prefix_cache_hits=live.cached_tokens,
             )
@@ -149,6 +150,7 @@ class TransformersEngine:
         return EngineStats(
             running=len(lengths),
             kv_cache_utilization=used,
+            room_tokens=room_tokens,
             prefix_cache_queries=live.prompt_tokens,
             prefix_cache_hits=live.cached_tokens,
             torch_allocated_bytes=torch.cuda.memory_allocated(device),

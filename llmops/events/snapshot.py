@@ -55,6 +55,8 @@ class ServeSnapshot:
     requests_by_outcome: dict[str, int]
     refusals_by_slug: dict[str, int]
     kv_cache_utilization: float | None = None
+    room_tokens: int | None = None
+    """The longest prompt and answer that the cache takes now; a longer one waits for others to end."""
     events_dropped: int = 0
     """Events that are nowhere."""
     events_waiting: int = 0

@@ -77,6 +77,8 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
         yield "serve", f"{serve.state} on {overview.url}"
         yield "model", f"{model.id} {model.version[:12]} {model.dtype or ''} {model.quantization or ''}".rstrip()
         yield "requests", f"{serve.running} running, {serve.waiting} of {serve.waiting_capacity} waiting"
+        if serve.room_tokens is not None:
+            yield "room", f"{serve.room_tokens:,} tokens of prompt and answer fit now"
         yield "pace", f"{serve.output_tokens_per_s:.1f} tokens/s"
         yield from device_rows(serve.devices)
     minutes = overview.window_s / 60

@@ -6,7 +6,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmops.engine.cache_plan import PAGE_SIZE, longest, plan_cache
+from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, longest, plan_cache
 from llmops.engine.restarts import LIMIT, WINDOW_S, Restarts
 
 SIZES = st.integers(1, 1 << 20)
@@ -36,6 +36,8 @@ def test_a_plan_keeps_the_budget_and_its_longest_answer_fits_the_cache(
     assert plan.max_model_len <= min(model_len, longest(plan.num_blocks))
     assert plan.max_batch_tokens >= plan.max_running
     assert plan.shrunk().max_model_len <= plan.max_model_len
+    assert plan.room_tokens([]) == plan.max_model_len
+    assert 0 <= plan.room_tokens([plan.max_model_len]) <= plan.tokens - plan.max_model_len
 
 
 def test_the_cache_is_not_larger_than_what_all_running_answers_can_fill() -> None:
@@ -74,3 +76,8 @@ def test_the_contract_and_the_echo_engine_load_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_runs_leaves_less_room() -> None:
+    plan = CachePlan(num_blocks=100, max_batch_tokens=256, max_running=16, max_model_len=2000)
+    assert [plan.room_tokens(lengths) for lengths in ([], [500], [1000, 1], [2720], [9000])] == [2000, 2000, 1664, 0, 0]

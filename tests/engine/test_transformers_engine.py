@@ -203,11 +203,13 @@ async def test_a_client_may_use_one_id_twice(engine: TransformersEngine) -> None
 
 
 async def test_the_cache_is_used_while_something_runs_and_free_after(engine: TransformersEngine) -> None:
+    room = engine.stats().room_tokens or 0
     stream = engine.generate(ask(engine, PROMPT))
     await anext(stream)
     assert (engine.stats().kv_cache_utilization or 0) > 0
+    assert engine.stats().room_tokens is not None
     await stream.aclose()  # type: ignore[attr-defined]
-    assert engine.stats().kv_cache_utilization == 0
+    assert (engine.stats().kv_cache_utilization, engine.stats().room_tokens) == (0, room)
 
 
 async def test_a_cache_smaller_than_the_model_length_lowers_the_limit_and_the_longest_answer_fits(
