@@ -47,6 +47,10 @@ class Room:
         """Unknown: each generation has a cache of its own."""
         return None
 
+    def room_tokens(self, lengths: list[int]) -> int | None:
+        """Unknown too: whether it fits shows only when it grows."""
+        return None
+
 
 class OneByOne:
     """Lives on the event loop, works on one thread. Who came first goes first; the others wait in it."""
