@@ -49,11 +49,10 @@ def cards(count: int) -> Iterator[tuple[str, Sampler]]:
         yield "the driver of this machine", sampler
         sampler.close()
         return
-    with tempfile.TemporaryDirectory() as folder:
-        for driver in in_this_process(compiled(Path(folder)), Path(folder)):
-            for _ in range(count):
-                driver.add()
-            yield "a stand-in for the driver (ours and the binding's share alone)", NvmlSampler()
+    with tempfile.TemporaryDirectory() as folder, in_this_process(compiled(Path(folder)), Path(folder)) as driver:
+        for _ in range(count):
+            driver.add()
+        yield "a stand-in for the driver (ours and the binding's share alone)", NvmlSampler()
 
 
 def costs_s(sampler: Sampler, ticks: int, tick_s: float) -> list[float]:

@@ -1,4 +1,4 @@
-"""What tests of several stations share: one Elasticsearch for the whole run, and who runs beside whom."""
+"""What tests of several stations share: one Elasticsearch for the whole run, a driver, who runs beside whom."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import pytest
 
 from tests.elastic import server
 from tests.elastic.server import elastic_server, namespace, prepared_elastic
+from tests.gpu.driver import driver, nvml_library
 
-__all__ = ["elastic_server", "namespace", "prepared_elastic"]
+__all__ = ["driver", "elastic_server", "namespace", "nvml_library", "prepared_elastic"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

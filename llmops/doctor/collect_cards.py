@@ -29,11 +29,11 @@ def gpu_facts(
         return GpuFacts(problem="failed", told=f"NVML {error}", is_on_bus=on_bus)
     if told["problem"] is not None:
         return GpuFacts(problem=told["problem"], told=told["told"], is_on_bus=on_bus)
-    ours = serve_processes(run)
+    ours, versions = serve_processes(run), told["versions"]
     return GpuFacts(
         is_on_bus=on_bus,
-        driver=told["driver"],
-        cuda=None if told["cuda"] is None else (told["cuda"][0], told["cuda"][1]),
+        driver=versions["driver"],
+        cuda=None if versions["cuda"] is None else (versions["cuda"][0], versions["cuda"][1]),
         cards=tuple(_card(each, ours) for each in told["cards"]),
         is_contained=is_contained(root),
         peers={(one, other): reaches for one, other, reaches in told["peers"]},
@@ -77,27 +77,27 @@ def serve_processes(run: Path) -> frozenset[int]:
 
 
 def _card(told: dict[str, Any], ours: frozenset[int]) -> Card:
-    capability = told["capability"]
+    capability = told["compute_capability"]
     return Card(
         id=told["id"],
         name=told["name"],
-        used_bytes=told["used_bytes"],
-        total_bytes=told["total_bytes"],
+        used_bytes=told["memory_used_bytes"],
+        total_bytes=told["memory_total_bytes"],
         utilization=told["utilization"],
         capability=None if capability is None else (capability[0], capability[1]),
         links={int(link): is_up for link, is_up in told["links"].items()},
-        holders=tuple(_holder(int(pid), used, ours) for pid, used in told["holders"].items()),
+        holders=tuple(_holder(each["pid"], each["name"], each["used_bytes"], ours) for each in told["processes"]),
     )
 
 
-def _holder(pid: int, used_bytes: int | None, ours: frozenset[int]) -> Holder:
-    """A process of another container has a number that says nothing here, or another process's."""
+def _holder(pid: int, name: str | None, used_bytes: int | None, ours: frozenset[int]) -> Holder:
+    """A process of another container has a number that says nothing here, or another process's. name: the driver's."""
     try:
         process = psutil.Process(pid)
         lineage = {pid, *(parent.pid for parent in process.parents())}
         return Holder(pid=pid, name=process.name(), used_bytes=used_bytes, is_ours=bool(lineage & ours))
     except psutil.Error:
-        return Holder(pid=pid, name=None, used_bytes=used_bytes)
+        return Holder(pid=pid, name=name, used_bytes=used_bytes)
 
 
 def torch_facts(*, timeout_s: float, environment: Mapping[str, str] | None = None) -> TorchFacts:

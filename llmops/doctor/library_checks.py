@@ -8,7 +8,8 @@ from llmops.doctor.finding import Finding, error, ok, warning
 TORCH, BITSANDBYTES = "torch", "bitsandbytes"
 _WHEELS = ((13, 0), (12, 8), (12, 6))
 """CUDA versions that PyTorch has wheels for, newest first."""
-_INSTALL = "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl"
+_INSTALL = "pip install uv && uv pip install --reinstall-package torch torch --torch-backend"
+"""uv knows where each build of torch is kept (https://docs.astral.sh/uv/guides/integration/pytorch)."""
 _NEW_DRIVER = "sudo ubuntu-drivers install    # a newer driver, then reboot"
 
 
@@ -96,7 +97,7 @@ def check_bitsandbytes(facts: BitsandbytesFacts, gpu: GpuFacts, *, quantization:
 def _matching(gpu: GpuFacts) -> str:
     """The newest build that this driver runs."""
     wheel = next((each for each in _WHEELS if gpu.cuda is None or each <= gpu.cuda), None)
-    return _NEW_DRIVER if wheel is None else f"{_INSTALL}/cu{wheel[0]}{wheel[1]}"
+    return _NEW_DRIVER if wheel is None else f"{_INSTALL}=cu{wheel[0]}{wheel[1]}"
 
 
 def _version(text: str | None) -> tuple[int, ...] | None:

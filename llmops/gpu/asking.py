@@ -41,7 +41,9 @@ CARD_GONE = frozenset(
 
 def no_driver(error: pynvml.NVMLError) -> SamplerUnavailable:
     """To be raised where there is no NVML to ask."""
-    return SamplerUnavailable(f"NVML does not answer ({error}): is the NVIDIA driver installed?", str(error))
+    return SamplerUnavailable(
+        f"NVML does not answer ({error}): is the NVIDIA driver installed?", str(error), error.value
+    )
 
 
 class Questions:

@@ -2,59 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from typing import Any
-
-import pynvml
-
 from llmops.fit.cards import Box, Card
+from llmops.gpu.contract import SamplerUnavailable
+from llmops.gpu.driver import CardFacts, driver, facts
 
-_TRANSFERS = 2
-"""Of a memory clock: data comes at both edges (GDDR, HBM)."""
-_LANE_BYTES = {1: 0.25e9, 2: 0.5e9, 3: 1e9, 4: 2e9, 5: 4e9, 6: 8e9}
-"""A second and PCIe lane, by generation."""
 _REACHED = 0.75
+"""Of what a PCIe link could carry, by copies from pinned memory."""
+_USUAL_LINK = 16e9
+"""Bytes a second: 16 lanes of the third generation, where the card does not tell."""
 
 
 def read_box() -> Box | None:
-    """The cards as one box of the least of them; None where no driver answers or no card is there."""
+    """The cards as one box of the least of them; None where no driver answers or no card tells its memory."""
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
+        with driver() as handles:
+            cards = [card for handle in handles if (card := _card(facts(handle))) is not None]
+    except SamplerUnavailable:
         return None
-    try:
-        cards = [_card(pynvml.nvmlDeviceGetHandleByIndex(index)) for index in range(pynvml.nvmlDeviceGetCount())]
-    except pynvml.NVMLError:
-        return None
-    finally:
-        with contextlib.suppress(pynvml.NVMLError):
-            pynvml.nvmlShutdown()
     if not cards:
         return None
     return Box(min(cards, key=lambda card: card.free_bytes), len(cards), is_simulated=False)
 
 
-def _card(handle: Any) -> Card:
-    name = pynvml.nvmlDeviceGetName(handle)
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    width = _asked(lambda: pynvml.nvmlDeviceGetMemoryBusWidth(handle))
-    clock_mhz = _asked(lambda: pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_MEM))
-    lanes = _asked(lambda: pynvml.nvmlDeviceGetMaxPcieLinkWidth(handle)) or 16
-    generation = _asked(lambda: pynvml.nvmlDeviceGetMaxPcieLinkGeneration(handle)) or 3
+def _card(found: CardFacts) -> Card | None:
+    total, used = found.memory_total_bytes, found.memory_used_bytes
+    if total is None or used is None:
+        return None
     return Card(
-        name=name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name),
-        memory_bytes=int(memory.total),
-        free_bytes=int(memory.free),
-        bandwidth=width / 8 * clock_mhz * 1e6 * _TRANSFERS,
-        link=_REACHED * lanes * _LANE_BYTES.get(generation, _LANE_BYTES[3]),
+        name=found.name,
+        memory_bytes=total,
+        free_bytes=total - used,
+        bandwidth=found.memory_bandwidth_bytes_per_s or 0.0,
+        link=_REACHED * (found.pcie_bytes_per_s or _USUAL_LINK),
         source="NVML",
     )
-
-
-def _asked(ask: Callable[[], int]) -> int:
-    """0 where the card does not tell."""
-    try:
-        return int(ask())
-    except pynvml.NVMLError:
-        return 0

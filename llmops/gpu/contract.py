@@ -11,10 +11,12 @@ from llmops.events import SampleEvent
 class SamplerUnavailable(Exception):
     """This kind of sampler cannot work here; `str(error)` is one sentence that says why and what to do."""
 
-    def __init__(self, sentence: str, reason: str = "") -> None:
+    def __init__(self, sentence: str, reason: str = "", code: int | None = None) -> None:
         super().__init__(sentence)
         self.reason = reason
         """What the driver's library says, in its own words."""
+        self.code = code
+        """Its number for that, NVML_ERROR_*."""
 
 
 class Sampler(Protocol):

@@ -17,6 +17,8 @@ from llmops.gpu.parts import Parts
 _TRANSFERS_A_CLOCK = 2
 _BITS_A_BYTE = 8
 _MHZ = 1_000_000
+_LANE_BYTES_PER_S = {1: 0.25e9, 2: 0.5e9, 3: 1e9, 4: 2e9, 5: 4e9, 6: 8e9}
+"""Of one PCIe lane in one direction, by generation (PCI-SIG)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Versions:
     """Of what is installed. `cuda`: the newest that this driver runs, not the one that torch was built with."""
 
     driver: str
-    cuda: str | None
+    cuda: tuple[int, int] | None
     nvml: str | None
 
 
@@ -39,13 +41,16 @@ class Process:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """What does not change while a driver is loaded, and the memory now; None where the card does not tell."""
+    """What does not change while a driver is loaded, and memory and load now; None where the card does not tell."""
 
     id: str
     name: str
     memory_total_bytes: int | None
     memory_used_bytes: int | None
     memory_bandwidth_bytes_per_s: float | None
+    pcie_bytes_per_s: float | None
+    """What its slot and the card could exchange at most, in one direction."""
+    utilization: float | None
     compute_capability: tuple[int, int] | None
     links: dict[int, bool]
     """Of each NVLink, whether it is up."""
@@ -76,7 +81,7 @@ def versions() -> Versions:
     nvml = ask("nvml", pynvml.nvmlSystemGetNVMLVersion)
     return Versions(
         driver=text(pynvml.nvmlSystemGetDriverVersion()),
-        cuda=None if cuda is None else f"{cuda // 1000}.{cuda % 1000 // 10}",
+        cuda=None if cuda is None else (cuda // 1000, cuda % 1000 // 10),
         nvml=None if nvml is None else text(nvml),
     )
 
@@ -85,6 +90,7 @@ def facts(handle: Any) -> CardFacts:
     """Of one card. Inside of `driver`."""
     questions = Questions()
     used, total = memory_of(handle, questions)
+    rates = questions.ask("utilization", lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
     identity = identify(handle, "")
     return CardFacts(
         id=identity.id,
@@ -92,6 +98,8 @@ def facts(handle: Any) -> CardFacts:
         memory_total_bytes=total,
         memory_used_bytes=used,
         memory_bandwidth_bytes_per_s=bandwidth_of(handle),
+        pcie_bytes_per_s=_pcie_of(handle),
+        utilization=None if rates is None else rates.gpu / 100,
         compute_capability=questions.ask("capability", lambda: pynvml.nvmlDeviceGetCudaComputeCapability(handle)),
         links=link_states(handle, questions),
         parts=tuple(part.id for _, part in Parts(handle, "", questions).found()),
@@ -110,6 +118,14 @@ def bandwidth_of(handle: Any) -> float | None:
     bits = ask("bus", lambda: int(pynvml.nvmlDeviceGetMemoryBusWidth(handle)))
     clock_mhz = ask("clock", lambda: int(pynvml.nvmlDeviceGetMaxClockInfo(handle, pynvml.NVML_CLOCK_MEM)))
     return memory_bandwidth_bytes_per_s(bits, clock_mhz * _MHZ) if bits and clock_mhz else None
+
+
+def _pcie_of(handle: Any) -> float | None:
+    ask = Questions().ask
+    lanes = ask("lanes", lambda: int(pynvml.nvmlDeviceGetMaxPcieLinkWidth(handle)))
+    generation = ask("generation", lambda: int(pynvml.nvmlDeviceGetMaxPcieLinkGeneration(handle)))
+    lane = _LANE_BYTES_PER_S.get(generation or 0)
+    return lanes * lane if lanes and lane else None
 
 
 def processes(handle: Any) -> tuple[Process, ...]:

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.doctor.planting import Machine
+from tests.gpu.driver import Driver
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Machine:
-    return Machine(tmp_path, monkeypatch, capsys)
+def machine(
+    tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Machine:
+    return Machine(tmp_path, driver, monkeypatch, capsys)

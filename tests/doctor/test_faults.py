@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pynvml
 import pytest
 
 from llmops.doctor import collect_cards
@@ -163,7 +164,7 @@ def test_a_torch_that_is_newer_than_the_driver(machine: Machine) -> None:
     found = machine.examine()["torch"]
     assert found["state"] == "error"
     assert "is built for CUDA 13.0, and driver 570.86 runs CUDA up to 12.8" in found["why"]
-    assert found["command"].endswith("/whl/cu128")
+    assert found["command"].endswith(" torch --torch-backend=cu128")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +194,7 @@ def test_a_torch_that_never_comes_back_is_not_waited_for(machine: Machine) -> No
 
 @pytest.mark.parametrize(("number", "why"), [(18, "different versions"), (9, "not loaded"), (4, "may not ask")])
 def test_a_driver_that_cannot_be_asked(machine: Machine, number: int, why: str) -> None:
-    machine.driver(problem=number)
+    machine.driver["fail.nvmlInitWithFlags"] = number
     facts = collect_cards.gpu_facts(machine.state, timeout_s=20.0)
     found = check_driver(GpuFacts(problem=facts.problem, told=facts.told, is_on_bus=True))
     assert (found.state, why in found.why) == ("error", True)
@@ -202,7 +203,7 @@ def test_a_driver_that_cannot_be_asked(machine: Machine, number: int, why: str) 
 
 
 def test_a_card_without_its_library_is_an_error_and_no_card_is_the_cpu(machine: Machine, tmp_path: Path) -> None:
-    machine.driver(problem=12)
+    machine.driver["fail.nvmlInitWithFlags"] = pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
     bare = collect_cards.gpu_facts(machine.state, timeout_s=20.0, root=tmp_path)
     assert check_driver(bare).state == "ok"
     assert "runs on the CPU" in check_driver(bare).why
@@ -216,7 +217,8 @@ def test_a_card_without_its_library_is_an_error_and_no_card_is_the_cpu(machine: 
 
 def test_memory_of_the_card_that_another_process_holds(machine: Machine) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
-        machine.driver(holders={other.pid: 8 * GIB})
+        machine.driver[0, "compute0"], machine.driver[0, "compute0.used"] = other.pid, 8 * GIB
+        machine.driver[0, "memory.used"] = 8 * GIB
         found = machine.examine()["vram"]
         mends = "nvidia-smi" if collect_cards.is_contained() else f"kill {other.pid}"
         assert (found["state"], found["command"].split("  ")[0]) == ("warning", mends)

@@ -41,7 +41,7 @@ def test_a_state_directory_below_a_file_is_an_error_and_not_a_crash(machine: Mac
 
 
 def test_several_cards_are_asked_about_each_other(machine: Machine) -> None:
-    machine.driver(cards=2)
+    machine.add_card()
     found = machine.examine()
     assert "over PCIe" in found["nvlink"]["why"]
     assert found["nccl"]["why"] == "NCCL 2.27.5."
@@ -52,7 +52,7 @@ def test_the_page_names_every_check_and_no_other(machine: Machine) -> None:
     page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.+?`) \| [^|]+ \|$", page, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
-    machine.driver(cards=2)
+    machine.add_card()
     machine.dial("elastic.url", "http://127.0.0.1:1")
     always = set(machine.examine())
     assert always | {"permissions", "peer access"} == named

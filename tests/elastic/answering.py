@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
+
+from tests.listening import QuietHandler, listening
 
 
 class Asked(NamedTuple):
@@ -29,7 +29,7 @@ Respond: TypeAlias = Callable[[Asked], tuple[int, Any]]
 def answering(respond: Respond, *, product: str | None = "Elasticsearch") -> Iterator[str]:
     """Its URL. product: what it claims to be in the header that clients look at."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         protocol_version = "HTTP/1.1"
 
         def _answer(self) -> None:
@@ -45,19 +45,10 @@ def answering(respond: Respond, *, product: str | None = "Elasticsearch") -> Ite
             self.end_headers()
             self.wfile.write(raw)
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
-
         do_GET = do_POST = do_PUT = do_HEAD = _answer  # noqa: N815 -- as http.server calls them
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
+    with listening(Handler) as url:
+        yield url
 
 
 def self_signed(folder: Path) -> Path:

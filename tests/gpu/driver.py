@@ -6,6 +6,7 @@ one it gets. Processes that are started find it by `environment`.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -86,6 +87,8 @@ def card(number: int) -> dict[str, Any]:
         "max.sm": 2500,
         "max.memory": 10_501,
         "bus": 192,
+        "pcie.lanes": 16,
+        "pcie.generation": 4,
         "reasons": 0x1 | 0x4 | 0x40,
         "ecc.corrected": 5,
         "ecc.uncorrected": 1,
@@ -113,17 +116,33 @@ def compiled(folder: Path) -> Path:
     return library
 
 
+@pytest.fixture(scope="session")
+def nvml_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in for NVIDIA's library."""
+    return compiled(tmp_path_factory.mktemp("nvml"))
+
+
+@pytest.fixture
+def driver(nvml_library: Path, tmp_path: Path) -> Iterator[Driver]:
+    """In this process, without a card at first; the test adds them."""
+    with in_this_process(nvml_library, tmp_path) as scripted:
+        yield scripted
+
+
+@contextlib.contextmanager
 def in_this_process(library: Path, folder: Path) -> Iterator[Driver]:
     """The driver, while the block lasts; then there is none again. Skips where a real one was loaded before."""
     loaded = _loaded(library)
     if pynvml.nvmlLib is not None and not hasattr(pynvml.nvmlLib, "standin_begin"):
         pytest.skip("this process has loaded NVIDIA's own library")
     loaded.standin_begin()
-    driver = Driver(library, folder)
-    os.environ |= {_VARIABLE: driver.environment[_VARIABLE]}
-    yield driver
-    del os.environ[_VARIABLE]
-    loaded.standin_begin()
+    scripted = Driver(library, folder)
+    os.environ |= {_VARIABLE: scripted.environment[_VARIABLE]}
+    try:
+        yield scripted
+    finally:
+        del os.environ[_VARIABLE]
+        loaded.standin_begin()
 
 
 def _loaded(library: Path) -> ctypes.CDLL:

@@ -173,6 +173,8 @@ int nvmlDeviceGetTemperature(device_t *of, unsigned sensor, unsigned *to) { (voi
 int nvmlDeviceGetClockInfo(device_t *of, unsigned kind, unsigned *to) { ENTER(of); return give(of, kind == 2 ? "clock.memory" : "clock.sm", to); }
 int nvmlDeviceGetMaxClockInfo(device_t *of, unsigned kind, unsigned *to) { ENTER(of); return give(of, kind == 2 ? "max.memory" : "max.sm", to); }
 int nvmlDeviceGetMemoryBusWidth(device_t *of, unsigned *to) { ENTER(of); return give(of, "bus", to); }
+int nvmlDeviceGetMaxPcieLinkWidth(device_t *of, unsigned *to) { ENTER(of); return give(of, "pcie.lanes", to); }
+int nvmlDeviceGetMaxPcieLinkGeneration(device_t *of, unsigned *to) { ENTER(of); return give(of, "pcie.generation", to); }
 int nvmlDeviceGetCurrentClocksEventReasons(device_t *of, unsigned long long *to) { ENTER(of); return give_wide(of, "reasons", to); }
 int nvmlDeviceGetCurrentClocksThrottleReasons(device_t *of, unsigned long long *to) { ENTER(of); return give_wide(of, "reasons", to); }
 int nvmlDeviceGetTotalEccErrors(device_t *of, unsigned kind, unsigned counter, unsigned long long *to) {

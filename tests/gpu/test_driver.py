@@ -22,7 +22,7 @@ from tests.gpu.driver import Driver
 def test_versions_are_as_people_write_them(driver: Driver) -> None:
     with open_driver():
         found = versions()
-    assert (found.driver, found.cuda, found.nvml) == ("575.57", "12.9", "12.575.57")
+    assert (found.driver, found.cuda, found.nvml) == ("575.57", (12, 9), "12.575.57")
 
 
 def test_a_driver_that_does_not_tell_its_cuda_is_no_reason_to_fail(driver: Driver) -> None:
@@ -39,6 +39,7 @@ def test_a_card_in_full(driver: Driver) -> None:
         card = facts(handle)
     assert (card.id, card.name, card.compute_capability) == ("GPU-0", "NVIDIA Test 0 12GB", (8, 9))
     assert (card.memory_total_bytes, card.memory_used_bytes) == (12 << 30, 3 << 30)
+    assert (card.pcie_bytes_per_s, card.utilization) == (32e9, 0.5)
     assert (card.links, card.parts, card.processes) == ({0: True, 1: False, 2: True}, ("MIG-3",), ())
 
 

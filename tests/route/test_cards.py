@@ -7,19 +7,14 @@ from pathlib import Path
 import pytest
 
 from llmops.client import fetch_snapshot
-from tests.gpu.driver import Driver, compiled
+from tests.gpu.driver import Driver
 from tests.route.processes import Box, until
 
 pytestmark = pytest.mark.route
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return compiled(tmp_path_factory.mktemp("nvml"))
-
-
-def test_cards_come_and_go_under_a_serve_that_goes_on(library: Path, tmp_path: Path) -> None:
-    driver = Driver(library, tmp_path)
+def test_cards_come_and_go_under_a_serve_that_goes_on(nvml_library: Path, tmp_path: Path) -> None:
+    driver = Driver(nvml_library, tmp_path)
     driver.add()
     driver.add()
     box = Box(tmp_path, gpu__interval_s=0.1)

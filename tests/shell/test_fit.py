@@ -15,7 +15,7 @@ from llmops.cli import app
 from llmops.engine.build import DEMO_MODEL
 from llmops.settings import StateSettings
 from llmops.store import open_store
-from tests.gpu.scripted_card import script_cards
+from tests.gpu.driver import Driver
 from tests.store.events import benchmark
 
 QWEN = "Qwen/Qwen2.5-7B-Instruct"
@@ -32,8 +32,8 @@ def told(*arguments: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    script_cards(monkeypatch, count=0)
+def without_gpu(driver: Driver) -> None:
+    """A driver that has no card."""
 
 
 def test_a_model_on_a_simulated_card_gets_a_table_a_bar_and_a_command() -> None:
@@ -186,10 +186,10 @@ def test_a_copy_in_the_hub_cache_goes_before_the_catalogue(tmp_path: Path, monke
     assert told("me/tiny", "--gpu", "4090")["fits"][0]["sizes_from"] == "headers of 1 files"
 
 
-def test_the_card_here_is_judged_by_its_free_memory_and_by_its_own_runs(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    script_cards(monkeypatch)
+def test_the_card_here_is_judged_by_its_free_memory_and_by_its_own_runs(driver: Driver, tmp_path: Path) -> None:
+    driver.add()
+    driver[0, "name"], driver[0, "bus"] = "NVIDIA GeForce RTX 4090", 384
+    driver[0, "memory.total"], driver[0, "memory.used"] = 24 << 30, 4 << 30
     assert told(QWEN, "--state", str(tmp_path))["fits"][0]["tokens_per_s"]["basis"] == "table"
     store = open_store(StateSettings(directory=tmp_path).store)
     run = benchmark(
