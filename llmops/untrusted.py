@@ -37,6 +37,11 @@ _BLOCK = {**dict(_table()), ord("\n"): "\n"}
 _LINE = {**_BLOCK, ord("\n"): " ", 0x2028: " ", 0x2029: " "}
 
 
+def is_unicode(text: str) -> bool:
+    """It can be told in UTF-8: a lone surrogate from a command line cannot, and matches nothing that is stored."""
+    return text == text.encode("utf-8", "replace").decode("utf-8")
+
+
 def safe_block(text: str) -> str:
     """The text with its line breaks, harmless."""
     return text.translate(_BLOCK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import signal
 import sys
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from llmops.alerts.gauges import Limits
+from llmops.alerts.gauges import LEAK, Limits
 from llmops.alerts.surroundings import SHIP_SILENT_S, DiskLimits, Room
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
@@ -29,6 +30,7 @@ from llmops.watching.channels import notifiers
 from llmops.watching.gauges import Gauges
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
+from llmops.watching.ledger import Ledger
 from llmops.watching.lock import AlreadyWatched, WatchLock
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
@@ -130,6 +132,7 @@ def _gauges(settings: Settings, store: Store) -> Gauges:
             keep_s=limits.temperature_keep_s,
         ),
     )
+    ledger = Ledger(store, dataclasses.replace(LEAK, fire=limits.leak_fire, clear=limits.leak_clear))
     surroundings = Surroundings(
         store,
         settings.state.directory,
@@ -140,7 +143,7 @@ def _gauges(settings: Settings, store: Store) -> Gauges:
         ),
         ship_silent_s=max(SHIP_SILENT_S, 3 * settings.elastic.poll_s, 3 * settings.elastic.longest_wait_s),
     )
-    return Gauges(cards.rules, surroundings.rules)
+    return Gauges(cards.rules, ledger.rules, surroundings.rules)
 
 
 def _retention(settings: Settings, store: Store) -> Retention:

@@ -9,6 +9,7 @@ from llmops.alerts.phrases import say
 from llmops.alerts.rules import Finding
 
 VRAM_RULE_ID = "vram"
+LEAK_RULE_ID = "vram_leak"
 TEMPERATURE_RULE_ID = "gpu_temperature"
 QUEUE_RULE_ID = "queue_saturated"
 LAG_RULE_ID = "journal_lag"
@@ -27,6 +28,8 @@ class Limits:
 
 MEMORY = Limits(fire=0.80, clear=0.75, for_s=120.0, keep_s=300.0)
 """Share of a device's memory."""
+LEAK = Limits(fire=0.02, clear=0.01, for_s=60.0, keep_s=300.0)
+"""Share of the predicted peak by which the memory of a card has grown beyond it."""
 TEMPERATURE = Limits(fire=87.0, clear=82.0, for_s=120.0, keep_s=300.0)
 """In degrees Celsius. A card's own limits differ: NVIDIA's board specification BD-06580-001 (GRID K2) has 92 for the
 slowdown and 97 for the shutdown; `nvidia-smi -q -d TEMPERATURE` prints those of a card."""

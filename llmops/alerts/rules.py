@@ -15,6 +15,7 @@ SEVERITIES: tuple[Severity, ...] = ("page", "ticket")
 NOTHING = as_is("")
 GROUPS: Mapping[str, str] = {
     "vram": "gpu",
+    "vram_leak": "gpu",
     "serve_down": "serve",
     "journal_full": "record",
     "record_lost": "record",

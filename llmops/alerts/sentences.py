@@ -18,6 +18,11 @@ ENGLISH: Mapping[str, str] = {
     "vram.above": "{device} uses {value:.0%} of its memory (limit {threshold:.0%})",
     "vram.below": "{device} uses {value:.0%} of its memory",
     "vram.unknown": "no sample of any device's memory",
+    "vram_leak": "Device memory is not given back",
+    "vram_leak.above": "beyond what requests need, serve holds {value:.1%} more than when it began "
+    "(limit {threshold:.1%})",
+    "vram_leak.below": "beyond what requests need, serve holds {value:.1%} more than when it began",
+    "vram_leak.unknown": "serve does not answer",
     "gpu_temperature": "A GPU is hot",
     "gpu_temperature.above": "{device} is at {value:.0f} °C (limit {threshold:.0f} °C)",
     "gpu_temperature.below": "{device} is at {value:.0f} °C",

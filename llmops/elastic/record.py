@@ -50,14 +50,16 @@ from llmops.store import (
     Late,
     Measure,
     Over,
+    Peak,
     Percentiles,
     Probed,
     RequestRow,
     Usage,
 )
 from llmops.store.answers import LONGEST_S, percentiles
-from llmops.store.columns import MEASURES, columns_of, shown
+from llmops.store.columns import MEASURES, columns_of, peaks_of, shown
 from llmops.store.conditions import FIELDS, Condition
+from llmops.untrusted import is_unicode
 
 _PAGE = 1000
 _EXACT = 10_000
@@ -131,7 +133,7 @@ class ElasticRecord:
         return self._rows(every(*which), _NEWEST, limit)
 
     def request(self, request_id: str) -> list[Document]:
-        if not request_id or not _is_sendable(request_id):
+        if not request_id or not is_unicode(request_id):
             return []
         by_id, by_event = field("request_id"), "event.id"
         if exact := self._documents(REQUESTS, equals(by_id, request_id), _NEWEST, _ALL):
@@ -190,6 +192,9 @@ class ElasticRecord:
         which = every(span(since, until), ELIGIBLE, blaming.bad(over))
         return blaming.blamed(*self._count(REQUESTS, which, blaming.asked(by)), by, limit)
 
+    def peaks(self, *, among: int) -> list[Peak]:
+        return peaks_of(self._documents(REQUESTS, query_of(None), _NEWEST, among))
+
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(SAMPLES, span(since, until), _OLDEST, _ALL)
 
@@ -197,7 +202,7 @@ class ElasticRecord:
         return self._documents(ALERTS, query_of(None), _NEWEST, limit)
 
     def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
-        if suite is not None and not _is_sendable(suite):
+        if suite is not None and not is_unicode(suite):
             return []
         which = query_of(None) if suite is None else equals(name_of(BenchmarkEvent, "suite"), suite)
         return self._documents(BENCHMARKS, which, _NEWEST, limit)
@@ -275,8 +280,3 @@ class ElasticRecord:
                 return
             limit -= len(hits)
             after = hits[-1]["sort"]
-
-
-def _is_sendable(text: str) -> bool:
-    """Can be told in UTF-8; a lone surrogate from a command line cannot, and matches nothing."""
-    return text == text.encode("utf-8", "replace").decode("utf-8")

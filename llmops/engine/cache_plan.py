@@ -12,17 +12,28 @@ USABLE = 0.85
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CachePlan:
-    """What the batch loop is started with. max_model_len: the longest prompt and answer it can take."""
+    """What the batch loop is started with. max_model_len: the longest prompt and answer it can take.
+
+    kv_bytes_per_token, mask_bytes_per_cell: as in `plan_cache`.
+    """
 
     num_blocks: int
     max_batch_tokens: int
     max_running: int
     max_model_len: int
+    kv_bytes_per_token: int
+    mask_bytes_per_cell: int = 0
 
     @property
     def tokens(self) -> int:
         """Prompts and answers that it holds at once."""
         return longest(self.num_blocks)
+
+    @property
+    def held_bytes(self) -> int:
+        """What is laid out beforehand: all pages, and the mask over them."""
+        bytes_per_token = self.kv_bytes_per_token + self.mask_bytes_per_cell * self.max_batch_tokens
+        return self.num_blocks * PAGE_SIZE * bytes_per_token
 
     def shrunk(self) -> CachePlan:
         """A quarter less, for the start after the device ran out of memory."""
@@ -76,4 +87,6 @@ def plan_cache(
         max_batch_tokens=max_batch_tokens,
         max_running=max_running,
         max_model_len=min(model_len, longest(num_blocks)),
+        kv_bytes_per_token=kv_bytes_per_token,
+        mask_bytes_per_cell=mask_bytes_per_cell,
     )

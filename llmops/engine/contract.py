@@ -102,7 +102,8 @@ class ModelCard:
 class EngineStats:
     """What an engine is doing now. running: generations in it; memory in bytes of the torch allocator.
 
-    peak_*: the highest of the whole process since the engine last went from idle to busy.
+    peak_*: the highest of the whole process since the engine last went from idle to busy; predicted_peak_bytes: what
+    peak_allocated_bytes should be by arithmetic.
     room_tokens: the longest prompt and answer that is read at once now.
     prefix_cache_*: prompt tokens asked of the prefix cache and found there, of all generations that have ended.
     """
@@ -114,6 +115,7 @@ class EngineStats:
     torch_reserved_bytes: int | None = None
     peak_allocated_bytes: int | None = None
     peak_reserved_bytes: int | None = None
+    predicted_peak_bytes: int | None = None
     prefix_cache_queries: int = 0
     prefix_cache_hits: int = 0
 

@@ -8,16 +8,16 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
 from llmops.engine.batching import BatchLoop
 from llmops.engine.cache_plan import CachePlan
 from llmops.engine.contract import EngineState, Health
+from llmops.engine.device_memory import forget_peak
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import EngineError, EngineStopped, NanLogits, OutOfMemory
 from llmops.engine.failures import classify
 from llmops.engine.flow import Flow
 from llmops.engine.loading import Loaded
+from llmops.engine.peak import PeakArithmetic
 from llmops.engine.restarts import LIMIT, Restarts
 from llmops.engine.sampling import Draw
 
@@ -108,6 +108,11 @@ class LiveLoop:
             return Health(state=self._state, reason=self._reason)
         return Health(state="degraded", reason=f"No step for {still_s:.0f} s while generations run.")
 
+    def predicted_peak_bytes(self, arithmetic: PeakArithmetic) -> int | None:
+        """What this busy period should have taken at most."""
+        batch = self._batch  # one look: the sampling thread asks too
+        return None if batch is None else arithmetic.batched(batch.plan, max(1, batch.draws.most_rows))
+
     def _still_s(self) -> float:
         """Since the last step, while something runs."""
         batch = self._batch  # one look: the sampling thread asks too
@@ -118,8 +123,9 @@ class LiveLoop:
     def _wake(self) -> None:
         """From idle to busy: stalls and the memory's peak are those of this busy period."""
         self._busy_since = self._clock()
-        if self._loaded.model.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._loaded.model.device)
+        forget_peak(self._loaded.model.device)
+        if self._batch is not None:
+            self._batch.draws.most_rows = 0
 
     def _submit(self, flow: Flow) -> bool:
         batch = self._batch

@@ -38,6 +38,8 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self.tensors_required = 5
         self.do_processing = True
         self.stepped_at = time.monotonic()
+        self.most_rows = 0
+        """Of the largest step since somebody set this to 0."""
         self.between_steps: Callable[[], None] | None = None  # called once, by the loop's thread
         self._skips = skips_idle_work
         self._pace = pace
@@ -67,8 +69,10 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
             arguments = _columns(draws, [state.position_offset for state in states])
             arg_storage[:5, : len(draws)] = arguments.to(arg_storage.device)
         arg_storage[_NUMBER, len(draws) :] = 0  # padding is nobody's
+        rows = sum(future.query_length for future in requests_in_batch)
+        self.most_rows = max(self.most_rows, rows)
         if self._pace is not None:
-            self._pace.begin(sum(future.query_length for future in requests_in_batch))
+            self._pace.begin(rows)
         return arg_storage
 
     def __call__(

@@ -17,12 +17,14 @@ from transformers import GenerationConfig
 
 from llmops.engine.compiled import COMPILES_WITHIN_S, LONGEST, WARM_TOKENS, CompiledSteps
 from llmops.engine.contract import EngineState, Health
+from llmops.engine.device_memory import forget_peak
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import EngineError, EngineStopped, OutOfMemory
 from llmops.engine.failures import classify
 from llmops.engine.flow import Flow
 from llmops.engine.loading import Loaded, first_line
 from llmops.engine.one_answer import Cancelled, Job, generate
+from llmops.engine.peak import PeakArithmetic
 from llmops.engine.sampling import Draw
 
 _log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class OneByOne:
         self._thread = threading.Thread(target=self._run, name="sequential-decode", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._busy_since = self._stepped_at = clock()
+        self._most_prompt = self._most_tokens = 0  # of one generation, since it was idle
         self._cause: Exception | None = None  # of the last failure, in the library's words
         self._state: EngineState = "starting"
         self._reason = "The engine is warming up."
@@ -129,10 +132,22 @@ class OneByOne:
 
     def leave(self, flow: Flow) -> None:
         """The reader is gone: what is still computed for it ends with the token under way."""
+        self._note(flow)
         self.flows.pop(flow.key, None)
         job = self._jobs.pop(flow.key, None)
         if job is not None:
             job.is_cancelled = True
+
+    def predicted_peak_bytes(self, arithmetic: PeakArithmetic) -> int | None:
+        """What this busy period should have taken at most."""
+        for flow in list(self.flows.values()):
+            self._note(flow)
+        return arithmetic.alone(self._most_prompt, self._most_tokens - self._most_prompt)
+
+    def _note(self, flow: Flow) -> None:
+        if flow.has_begun:
+            self._most_prompt = max(self._most_prompt, len(flow.prompt))
+            self._most_tokens = max(self._most_tokens, flow.length)
 
     def health(self) -> Health:
         """A token that takes too long degrades the engine until the next one."""
@@ -146,8 +161,8 @@ class OneByOne:
     def _wake(self) -> None:
         """From idle to busy: stalls and the memory's peak are those of this busy period."""
         self._busy_since = self._clock()
-        if self._loaded.model.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self._loaded.model.device)
+        forget_peak(self._loaded.model.device)
+        self._most_prompt = self._most_tokens = 0
 
     def _run(self) -> None:
         """On the thread: until it is closed, or the model can't even answer one token."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import random
 import time
@@ -13,12 +14,14 @@ import torch
 
 from llmops.engine.batching import plan_for
 from llmops.engine.contract import EngineStats, Generation, Health, ModelCard, Piece, Prompt, Sampling
+from llmops.engine.device_memory import memory_of
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import BadPrompt, EngineStopped, ModelNotLoaded, PromptTooLong
 from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
 from llmops.engine.loading import Loaded, first_line, load, public_name
+from llmops.engine.peak import PeakArithmetic
 from llmops.engine.placing import spread_over
 from llmops.engine.progress import Progress
 from llmops.engine.prompting import encode
@@ -61,6 +64,7 @@ class TransformersEngine:
         self._stopped = False
         self._loaded: Loaded | None = None
         self._live: LiveLoop | OneByOne | None = None
+        self._arithmetic: PeakArithmetic | None = None
         self._last_card: ModelCard | None = None  # the record of a stopped engine's last requests still names it
         self._default = Sampling()
         self._eos_ids: frozenset[int] = frozenset()
@@ -96,6 +100,12 @@ class TransformersEngine:
         except asyncio.CancelledError:  # a thread can't be cancelled, and the process would wait for it
             self._progress.abandon()
             raise
+        self._arithmetic = PeakArithmetic(
+            loaded.model.config.to_dict(),
+            loaded.quantization,
+            weights_bytes=loaded.weights_bytes,
+            compute_bytes=torch.empty((), dtype=loaded.model.dtype).element_size(),
+        )
         self._default = model_default(loaded.model.generation_config)
         self._eos_ids = _eos_ids(loaded)
         return loaded, await self._choose_loop(loaded)
@@ -138,26 +148,30 @@ class TransformersEngine:
             return EngineStats(running=0)
         lengths = [flow.length for flow in list(live.flows.values())]
         used, room_tokens = live.plan.utilization(lengths), live.plan.room_tokens(lengths)
-        if loaded.model.device.type != "cuda":
-            return EngineStats(
-                running=len(lengths),
-                kv_cache_utilization=used,
-                room_tokens=room_tokens,
-                prefix_cache_queries=live.prompt_tokens,
-                prefix_cache_hits=live.cached_tokens,
-            )
-        device = loaded.model.device
-        return EngineStats(
+        stats = EngineStats(
             running=len(lengths),
             kv_cache_utilization=used,
             room_tokens=room_tokens,
             prefix_cache_queries=live.prompt_tokens,
             prefix_cache_hits=live.cached_tokens,
-            torch_allocated_bytes=torch.cuda.memory_allocated(device),
-            torch_reserved_bytes=torch.cuda.memory_reserved(device),
-            peak_allocated_bytes=torch.cuda.max_memory_allocated(device),
-            peak_reserved_bytes=torch.cuda.max_memory_reserved(device),
         )
+        memory = memory_of(loaded.model.device)
+        if memory is None:
+            return stats
+        return dataclasses.replace(
+            stats,
+            torch_allocated_bytes=memory.allocated,
+            torch_reserved_bytes=memory.reserved,
+            peak_allocated_bytes=memory.peak_allocated,
+            peak_reserved_bytes=memory.peak_reserved,
+            predicted_peak_bytes=self._predicted_peak_bytes(loaded, live),
+        )
+
+    def _predicted_peak_bytes(self, loaded: Loaded, live: LiveLoop | OneByOne) -> int | None:
+        """Of a model that lies on one card: of several, torch is asked about the first alone."""
+        if self._arithmetic is None or len(loaded.places) > 1:
+            return None
+        return live.predicted_peak_bytes(self._arithmetic)
 
     def health(self) -> Health:
         live = self._live

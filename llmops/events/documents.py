@@ -68,6 +68,7 @@ class RequestEvent:
     batch_size: int | None = named("llmops.batch.size", "long")
     peak_allocated_bytes: int | None = named("llmops.gpu.memory.peak_allocated", "long")
     peak_reserved_bytes: int | None = named("llmops.gpu.memory.peak_reserved", "long")
+    predicted_peak_bytes: int | None = named("llmops.gpu.memory.predicted_peak", "long")
     energy_j: float | None = named("llmops.energy", "double")
     itl_p50_s: float | None = named("llmops.itl.p50", "double")
     itl_p99_s: float | None = named("llmops.itl.p99", "double")

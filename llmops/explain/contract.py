@@ -37,6 +37,10 @@ class Asked:
     top_p: float | None = None
     repetition_ratio: float | None = None
     loop_detected: bool = False
+    instance: str | None = None
+    """Of the serve that answered."""
+    predicted_peak_bytes: int | None = None
+    peak_allocated_bytes: int | None = None
 
     @property
     def began_at(self) -> float:

@@ -14,6 +14,8 @@ _KEPT, _FOREIGN, _FULL = 0.2, 0.1, 0.9
 """Shares of a card: what torch keeps unfilled, what is not torch's, what is used on average."""
 _MOST_FAILURES = 200
 """Of the newest failures each is held against all requests."""
+_FEWEST, _GREW = 20, 0.02
+"""Requests of which the least residual is taken; growth of it, as a share of the predicted peak, that is a leak."""
 _CONTEXT_BYTES = GIB
 """Of a process on a card beside torch's allocator: the CUDA context takes 0.4 to 0.8 GiB."""
 
@@ -33,7 +35,7 @@ def explain_oom(record: Record) -> Explanation:
             ),
         )
     answered = [each for each in record.requests if each.outcome == "success"]
-    causes = (*_batch(record, failed, answered), *_length(failed, answered), *_held(record))
+    causes = (*_batch(record, failed, answered), *_length(failed, answered), *_leak(record), *_held(record))
     summary = f"{share(len(failed), total)} requests failed for want of memory."
     if causes:
         return Explanation(topic="oom", is_there=True, summary=summary, causes=causes)
@@ -106,6 +108,35 @@ def _lengths(requests: list[Asked]) -> list[float]:
         for each in requests
         if each.input_tokens is not None
     ]
+
+
+def _leak(record: Record) -> Iterator[Cause]:
+    """The ledger of the last serve: what it held at most beyond what arithmetic says, first and last."""
+    told = [each for each in record.requests if each.predicted_peak_bytes and each.peak_allocated_bytes]
+    newest = max(told, key=lambda each: each.at, default=None)
+    if newest is None or newest.predicted_peak_bytes is None:
+        return
+    same = sorted((each for each in told if each.instance == newest.instance), key=lambda each: each.at)
+    if len(same) < 2 * _FEWEST:
+        return
+    first, last = (min(map(_residual, part)) for part in (same[:_FEWEST], same[-_FEWEST:]))
+    if last - first < _GREW * newest.predicted_peak_bytes:
+        return
+    yield Cause(
+        name="leak",
+        standing="shown",
+        says="Memory is not given back: serve holds more and more than its requests need.",
+        evidence=(
+            f"measured peak over the predicted one: {first / GIB:+.2f} GiB in the first {_FEWEST} requests of this "
+            f"serve, {last / GIB:+.2f} GiB in the last {_FEWEST}",
+        ),
+        turns=(Turn(dial="llmops serve", to="restart it when the queue is empty; docs/runbooks/vram_leak.md"),),
+        requests=ids(same[-_FEWEST:]),
+    )
+
+
+def _residual(request: Asked) -> int:
+    return (request.peak_allocated_bytes or 0) - (request.predicted_peak_bytes or 0)
 
 
 def _held(record: Record) -> Iterator[Cause]:

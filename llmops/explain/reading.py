@@ -12,15 +12,16 @@ from llmops.store.sql import run_query
 
 MOST = 20_000
 _PATIENCE_S = 20.0
-_TEXTS = ("outcome", "error_type", "finish_reason", "quantization")
+_TEXTS = ("outcome", "error_type", "finish_reason", "quantization", "instance")
 _COLUMNS = (
     *("at", "request_id", "outcome", "error_type", "finish_reason", "duration_s", "ttft_s", "queue_s", "tpot_s"),
     *("input_tokens", "output_tokens"),
 )
 _FIELDS = (
     *("prefill_s", "decode_s", "cached_tokens", "max_tokens", "batch_size", "quantization", "temperature", "top_p"),
-    *("repetition_ratio", "loop_detected"),
+    *("repetition_ratio", "loop_detected", "predicted_peak_bytes", "peak_allocated_bytes"),
 )
+_INSTANCE = "service.node.name"
 _CARD = """
 SELECT device_id, max(device_name) AS name, count(*) AS samples, avg(utilization) AS "use",
   avg(memory_utilization) AS memory, max(memory_utilization) AS peak_memory,
@@ -40,7 +41,7 @@ def read(path: Path, since: float, until: float, **dials: Any) -> Record:
 
 
 def _requests(path: Path, since: float, until: float) -> tuple[tuple[Asked, ...], bool]:
-    names = {each: name_of(RequestEvent, each) for each in _FIELDS}
+    names = {each: name_of(RequestEvent, each) for each in _FIELDS} | {"instance": _INSTANCE}
     extracted = ", ".join(f"json_extract(body, '$.\"{field}\"')" for field in names.values())
     found = run_query(
         path,

@@ -47,7 +47,7 @@ class Need:
 def need(model: Model, scheme: Scheme, *, prompt: int, answer: int = 0, batch: int = 1) -> Need:
     """The worse of two moments: the prompt was just read, or the answer has its last token."""
     weights = resident_bytes(model, scheme)
-    fixed = WORKSPACE_BYTES + batch * _CHOOSING_BYTES * model.shape.vocabulary
+    fixed = _fixed_bytes(model, batch)
     kept = _kept_dequantised_bytes(model, scheme)
     moments = [
         Need(
@@ -66,6 +66,16 @@ def need(model: Model, scheme: Scheme, *, prompt: int, answer: int = 0, batch: i
     if scheme == "awq" and model.is_tied:  # the files bring the head too, and it is let go after loading
         moments.append(Need(weights=weights + model.embedding_bytes, cache=0, activations=0))
     return max(moments, key=lambda moment: moment.torch)
+
+
+def step_bytes(model: Model, scheme: Scheme, *, tokens: int, answers: int) -> int:
+    """One forward pass over `tokens` of any conversations, of which `answers` get a token, beside weights and cache.
+    Raises KeyError and ValueError where the config lacks a size."""
+    return _fixed_bytes(model, answers) + _prefill_bytes(model, scheme, tokens)
+
+
+def _fixed_bytes(model: Model, answers: int) -> int:
+    return WORKSPACE_BYTES + answers * _CHOOSING_BYTES * model.shape.vocabulary
 
 
 @lru_cache(maxsize=1024)

@@ -234,6 +234,7 @@ class Inference:
         stats = self.engine.stats()
         exchange.fields["peak_allocated_bytes"] = stats.peak_allocated_bytes
         exchange.fields["peak_reserved_bytes"] = stats.peak_reserved_bytes
+        exchange.fields["predicted_peak_bytes"] = stats.predicted_peak_bytes
 
 
 def _characters(prompt: Prompt) -> int:

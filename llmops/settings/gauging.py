@@ -32,6 +32,10 @@ class GaugeSettings(Section):
     )
     temperature_for_s: float = Field(120.0, ge=0, description="it must stay above this long")
     temperature_keep_s: float = Field(300.0, ge=0, description="it must stay clear this long")
+    leak_fire: Fraction = Field(0.02, description="memory of the card has grown beyond its need, by this share of it")
+    leak_clear: Annotated[Fraction, _beyond("leak_fire", is_above=False)] = Field(
+        0.01, validate_default=True, description="share below which it clears"
+    )
     disk_fire: Fraction = Field(0.05, description="a smaller share of the disk of the state directory is free")
     disk_clear: Annotated[Fraction, _beyond("disk_fire", is_above=True)] = Field(
         0.08, validate_default=True, description="share above which it clears"

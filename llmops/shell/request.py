@@ -16,6 +16,7 @@ from llmops.events import Document, RequestEvent, SampleEvent
 from llmops.events.names import fields_of, name_of, seconds_of
 from llmops.settings import Settings
 from llmops.shell.tabular import print_json, shown
+from llmops.store.columns import peaks_of
 from llmops.store.contract import Questions
 from llmops.store.energy import Energy, energy
 from llmops.store.errors import StoreUnreadable
@@ -26,10 +27,11 @@ _PHASES = (("queue_s", "queue", "yellow"), ("prefill_s", "prefill", "cyan"), ("d
 _BAR = 60
 _AROUND_S = 1.0
 """Samples come every second: one before and one after belong to a request shorter than that."""
+_GIB = 1 << 30
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _METERS = (
     ("utilization", "busy", 100.0, "%"),
-    ("memory_used_bytes", "memory", 1 / (1 << 30), "GiB"),
+    ("memory_used_bytes", "memory", 1 / _GIB, "GiB"),
     ("power_w", "power", 1.0, "W"),
     ("temperature_c", "temperature", 1.0, "°C"),
     ("cpu_utilization", "CPU", 100.0, "%"),
@@ -90,6 +92,12 @@ def _print(console: Console, document: Document, samples: Sequence[Document], us
     if used is not None and joules is not None:
         others = len(used.by_request) - 1
         console.print(f"{joules:.1f} J, its share of {used.total_j:.1f} J beside {others} other requests")
+    for peak in peaks_of([document]):
+        over = peak.measured_bytes / peak.predicted_bytes - 1 if peak.predicted_bytes else 0.0
+        console.print(
+            f"{peak.measured_bytes / _GIB:.2f} GiB of the card at most, {peak.predicted_bytes / _GIB:.2f} predicted "
+            f"({over:+.1%})"
+        )
     rows = Table("meanwhile", "", "least", "mean", "most", box=None, pad_edge=False, header_style="bold")
     for row in _meters(samples):
         rows.add_row(*(escape(safe_line(cell)) for cell in row))

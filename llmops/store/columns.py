@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from llmops.events import BenchmarkEvent, Document, RequestEvent, SampleEvent
 from llmops.events.names import name_of, seconds_of
-from llmops.store.contract import Kept, Measure, RequestRow
+from llmops.store.contract import Kept, Measure, Peak, RequestRow
 
 REQUEST = RequestEvent.dataset
 CANARY = "canary"
@@ -57,6 +57,7 @@ SUITE = f"""json_extract(body, '$."{name_of(BenchmarkEvent, "suite")}"')"""
 
 MEASURES: Mapping[Measure, str] = {"duration": "duration_s", "ttft": "ttft_s", "tpot": "tpot_s", "queue": "queue_s"}
 """The column of each measure."""
+_PEAKS = (name_of(RequestEvent, "predicted_peak_bytes"), name_of(RequestEvent, "peak_allocated_bytes"))
 _KEPT: Mapping[str, Kept] = {REQUEST: "requests", SampleEvent.dataset: "samples"}
 
 _NAMES: Mapping[str, str] = {
@@ -199,6 +200,18 @@ def request_row(values: tuple[Any, ...]) -> RequestRow:
 
 
 _ROW = [Columns._fields.index(name) for name in ROW_COLUMNS.split(", ")]
+
+
+def peaks_of(documents: Iterable[Document]) -> list[Peak]:
+    """Of the requests that tell both."""
+    return [peak for each in documents if (peak := _peak(each)) is not None]
+
+
+def _peak(document: Document) -> Peak | None:
+    predicted, measured = (_whole(document.get(name)) for name in _PEAKS)
+    if predicted is None or measured is None:
+        return None
+    return Peak(seconds_of(document["@timestamp"]), _text(document.get("service.node.name")), predicted, measured)
 
 
 def shown(columns: Columns) -> RequestRow:

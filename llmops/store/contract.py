@@ -130,6 +130,16 @@ class Ended(NamedTuple):
     failed: bool
 
 
+class Peak(NamedTuple):
+    """Memory of the card at most while a request ran: by arithmetic, and as torch's allocator had it. `instance`: of
+    the serve that answered."""
+
+    at: float
+    instance: str | None
+    predicted_bytes: int
+    measured_bytes: int
+
+
 class Probed(NamedTuple):
     """One probe of the canary."""
 
@@ -222,6 +232,9 @@ class Questions(Protocol):
     ) -> list[Blame]:
         """Whose were the bad ones among the eligible requests of the span that are held one by one: those that failed,
         or those `over` a limit: the slow ones of `counts`, the bad ones of `first_tokens`. Most first, as `usage`."""
+
+    def peaks(self, *, among: int) -> list[Peak]:
+        """Of the newest `among` requests those that tell both, newest first."""
 
     def samples(self, since: float, until: float) -> list[Document]:
         """Hardware samples of the span, oldest first."""

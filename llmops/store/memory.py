@@ -10,11 +10,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
+from llmops.events import AlertEvent, BenchmarkEvent, Document, RequestEvent, SampleEvent
 from llmops.events.names import name_of
 from llmops.store.answers import LONGEST_S, filled, hour_of, most_blamed, most_used, percentiles, steps
 from llmops.store.blaming import is_bad, key_of
-from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, shown
+from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, peaks_of, shown
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
     Blame,
@@ -30,6 +30,7 @@ from llmops.store.contract import (
     Late,
     Measure,
     Over,
+    Peak,
     Percentiles,
     Probed,
     RequestRow,
@@ -186,6 +187,9 @@ class MemoryStore:
     ) -> list[Blame]:
         bad = (row for row in self._eligible(since, until) if is_bad(row, over))
         return most_blamed(collections.Counter(key_of(row, by) for row in bad), limit)
+
+    def peaks(self, *, among: int) -> list[Peak]:
+        return peaks_of(json.loads(row.body) for row in self._newest(RequestEvent.dataset)[: max(0, among)])
 
     def samples(self, since: float, until: float) -> list[Document]:
         ordered = sorted(self._of(SampleEvent.dataset, since, until), key=lambda row: row.at)

@@ -13,11 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from llmops.events import AlertEvent, BenchmarkEvent, Document, SampleEvent
+from llmops.events import AlertEvent, BenchmarkEvent, Document, RequestEvent, SampleEvent
 from llmops.store import answering, blaming, queries, writing
 from llmops.store.answering import Ask
 from llmops.store.answers import LONGEST_S
-from llmops.store.columns import MEASURES, columns_of, request_row
+from llmops.store.columns import MEASURES, columns_of, peaks_of, request_row
 from llmops.store.conditions import Condition
 from llmops.store.contract import (
     Blame,
@@ -33,6 +33,7 @@ from llmops.store.contract import (
     Late,
     Measure,
     Over,
+    Peak,
     Percentiles,
     Probed,
     RequestRow,
@@ -42,6 +43,7 @@ from llmops.store.errors import StoreRemoved, StoreUnreadable
 from llmops.store.leftout import LeftOut
 from llmops.store.opening import is_damage, open_reader, open_writer
 from llmops.store.where import to_sql
+from llmops.untrusted import is_unicode
 
 _LAST_CHARACTER = "\U0010ffff"
 _log = logging.getLogger(__name__)
@@ -120,7 +122,7 @@ class SqliteStore:
 
     def request(self, request_id: str) -> list[Document]:
         wanted = {"id": request_id, "end": request_id + _LAST_CHARACTER}
-        if not request_id or not _is_writable(request_id):
+        if not request_id or not is_unicode(request_id):
             return []
         exact = self._documents(queries.BY_REQUEST_ID, wanted)
         if exact:
@@ -169,6 +171,9 @@ class SqliteStore:
     ) -> list[Blame]:
         return blaming.blame(self._ask, since, until, by, over, limit)
 
+    def peaks(self, *, among: int) -> list[Peak]:
+        return peaks_of(self._documents(queries.LATEST_OF, {"dataset": RequestEvent.dataset, "limit": max(0, among)}))
+
     def samples(self, since: float, until: float) -> list[Document]:
         return self._documents(queries.OF_SPAN, {"dataset": SampleEvent.dataset, "since": since, "until": until})
 
@@ -177,7 +182,7 @@ class SqliteStore:
 
     def benchmarks(self, *, limit: int = 20, suite: str | None = "self") -> list[Document]:
         values = {"dataset": BenchmarkEvent.dataset, "suite": suite, "limit": max(0, limit)}
-        if suite is not None and not _is_writable(suite):
+        if suite is not None and not is_unicode(suite):
             return []
         return self._documents(queries.LATEST_OF if suite is None else queries.LATEST_OF_SUITE, values)
 
@@ -289,12 +294,3 @@ class SqliteStore:
         self._connection.close()
         self._connection, self._inode = fresh, inode
         self._generation += 1
-
-
-def _is_writable(text: str) -> bool:
-    """Can be bound as UTF-8; a lone surrogate from a command line cannot, and matches nothing."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -79,5 +79,5 @@ def test_the_contract_and_the_echo_engine_load_no_heavy_library() -> None:
 
 
 def test_what_runs_leaves_less_room() -> None:
-    plan = CachePlan(num_blocks=100, max_batch_tokens=256, max_running=16, max_model_len=2000)
+    plan = CachePlan(num_blocks=100, max_batch_tokens=256, max_running=16, max_model_len=2000, kv_bytes_per_token=8)
     assert [plan.room_tokens(lengths) for lengths in ([], [500], [1000, 1], [2720], [9000])] == [2000, 2000, 1664, 0, 0]

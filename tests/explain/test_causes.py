@@ -65,6 +65,20 @@ def test_oom_on_a_card_that_is_held_says_by_what(memory: dict[str, float], name:
     assert set(causes(explain_oom(record))) == {name}
 
 
+def test_oom_after_memory_that_is_not_given_back_is_a_leak() -> None:
+    def held(count: int, residual: float, instance: str, at: float) -> list[Any]:
+        peak = int((10 + residual) * GIB)
+        return asked(count, at=at, instance=instance, predicted_peak_bytes=10 * GIB, peak_allocated_bytes=peak)
+
+    before, begun, grown = held(30, 2.0, "a", 0.0), held(20, -0.1, "b", 100.0), held(20, 0.4, "b", 200.0)
+    failed = asked(1, at=300.0, **FAILED)
+    found = causes(explain_oom(Record(requests=(*before, *begun, *grown, *failed))))["leak"]
+    assert found.standing == "shown"
+    assert "-0.10 GiB in the first 20 requests of this serve, +0.40 GiB in the last 20" in found.evidence[0]
+    for others in (begun, [*begun, *held(20, 0.0, "b", 200.0)], [*begun, *held(20, 0.4, "c", 200.0)]):
+        assert "leak" not in causes(explain_oom(Record(requests=(*others, *failed))))
+
+
 def test_oom_without_a_sign_is_not_guessed_at() -> None:
     explanation = explain_oom(Record(requests=tuple(asked(2, **FAILED))))
     assert explanation.summary.endswith("The record does not show why.")

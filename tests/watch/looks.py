@@ -21,6 +21,7 @@ from llmops.watching.cards import Cards, VramSource
 from llmops.watching.gauges import Gauges
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
+from llmops.watching.ledger import Ledger
 from llmops.watching.looking import Watch
 from llmops.watching.recording import RecordKeeper
 from llmops.watching.surroundings import Surroundings
@@ -106,7 +107,7 @@ class Bench:
     def gauges(self, store: Store) -> Gauges:
         state = self.folder.parent
         around = Surroundings(store, state, state / "ship", room=lambda _: self.room)
-        return Gauges(Cards(store, source=self.vram_source).rules, around.rules)
+        return Gauges(Cards(store, source=self.vram_source).rules, Ledger(store).rules, around.rules)
 
     def channels(self, report: Callable[[Delivered], None]) -> Delivery:
         self.delivery = Delivery([self.ear], report)
