@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -20,21 +22,13 @@ from llmops.cli import (
     shipping,
 )
 
-app = typer.Typer(
-    help="The ops stack for a self-hosted language-model bot: serve, watch, alert, chat, on one GPU box.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    add_completion=True,
-)
-for part in (programs, asking, fitting, examining, reading, objectives, alerting, shipping, elk, administering):
-    app.add_typer(part.app)
+_PARTS = (programs, asking, fitting, examining, reading, objectives, alerting, shipping, elk, administering)
 
 
 def main() -> None:
     """The `llmops` command."""
     try:
-        app()
+        app_for(sys.argv[1:])()
     except Exception as error:
         from llmops.settings import BadConfiguration  # pydantic is slow to load, and not every verb has dials
 
@@ -42,6 +36,30 @@ def main() -> None:
             raise
         sys.stderr.write(f"llmops: {error}\n")
         raise SystemExit(2) from None
+
+
+def app_for(words: Sequence[str]) -> typer.Typer:
+    """What answers this command line: only the part that has its verb, as all of them take 0.1 s to set up."""
+    for part in _PARTS:
+        commands = {each.name or str(getattr(each.callback, "__name__", "")) for each in part.app.registered_commands}
+        groups = {each.name for each in part.app.registered_groups}
+        if words and words[0] in commands | groups:
+            return _app(part)
+    return app
+
+
+def _app(*parts: ModuleType) -> typer.Typer:
+    made = typer.Typer(
+        help="The ops stack for a self-hosted language-model bot: serve, watch, alert, chat, on one GPU box.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        add_completion=True,
+    )
+    made.callback()(_root)
+    for part in parts:
+        made.add_typer(part.app)
+    return made
 
 
 def _version(asked: bool) -> None:
@@ -52,8 +70,10 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
 ) -> None:
     """Flags that stand before a verb."""
+
+
+app = _app(*_PARTS)
