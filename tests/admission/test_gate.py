@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmops.admission.bucket import Buckets
-from llmops.admission.gate import Gate
+from llmops.admission.gate import COMPANY_S, Gate
 from llmops.admission.refusals import Draining, QueueFull, RateLimited, Refusal
 from llmops.admission.ticket import Ticket
 
@@ -73,6 +73,20 @@ async def test_draining_refuses_everything_new() -> None:
     with pytest.raises(Draining):
         gate.admit("a")
     assert (gate.draining, gate.running) == (True, 1)
+
+
+async def test_who_was_here_long_ago_is_not_remembered() -> None:
+    clock = Clock()
+    gate = gate_of(max_running=2, queue_size=9, clock=clock)
+    gate.fair_share = 0.5
+    gate.admit("greedy")
+    for number in range(50):
+        clock.now += 1.0
+        gate.admit(f"guest {number}").leave()
+    assert gate.admit("greedy").waiting, "beside guests it keeps to its share"
+    assert len(gate._seen_at) <= COMPANY_S + 2
+    clock.now += COMPANY_S + 1
+    assert not gate.admit("guest").waiting
 
 
 async def test_a_waiter_that_is_cancelled_leaves_the_queue() -> None:
