@@ -87,7 +87,7 @@ class _Size:
         """A look is over. One of several does not decide, unless it tells of another world."""
         found = max(_middle(self.looked), _TINY_S) / max(_middle(self.beside), _TINY_S)
         known = self.share.get(self.looking_at)
-        if known is not None and known < _MUCH_WORSE * found < _MUCH_WORSE**2 * known:
+        if known is not None and max(known, found) < _MUCH_WORSE * min(known, found):
             found = known + _LOOKS_WEIGHT * (found - known)
         self.share[self.looking_at] = found
         if found > _MUCH_WORSE:

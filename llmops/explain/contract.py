@@ -79,6 +79,8 @@ class Record:
     ttft_limit_s: float = 2.0
     device_map: str | None = None
     quantization: str = "none"
+    leak_share: float = 0.02
+    """Growth beyond the predicted peak, as a share of it, that is a leak."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,8 +14,8 @@ _KEPT, _FOREIGN, _FULL = 0.2, 0.1, 0.9
 """Shares of a card: what torch keeps unfilled, what is not torch's, what is used on average."""
 _MOST_FAILURES = 200
 """Of the newest failures each is held against all requests."""
-_FEWEST, _GREW = 20, 0.02
-"""Requests of which the least residual is taken; growth of it, as a share of the predicted peak, that is a leak."""
+_FEWEST = 20
+"""Requests of which the least residual is taken."""
 _CONTEXT_BYTES = GIB
 """Of a process on a card beside torch's allocator: the CUDA context takes 0.4 to 0.8 GiB."""
 
@@ -120,7 +120,7 @@ def _leak(record: Record) -> Iterator[Cause]:
     if len(same) < 2 * _FEWEST:
         return
     first, last = (min(map(_residual, part)) for part in (same[:_FEWEST], same[-_FEWEST:]))
-    if last - first < _GREW * newest.predicted_peak_bytes:
+    if last - first < record.leak_share * newest.predicted_peak_bytes:
         return
     yield Cause(
         name="leak",

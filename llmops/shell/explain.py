@@ -64,6 +64,7 @@ def _dials(settings: Settings) -> dict[str, object]:
         "ttft_limit_s": settings.objectives.ttft_threshold_s,
         "device_map": settings.engine.device_map,
         "quantization": settings.engine.quantization,
+        "leak_share": settings.gauges.leak_fire,
     }
 
 

@@ -139,6 +139,11 @@ class Peak(NamedTuple):
     predicted_bytes: int
     measured_bytes: int
 
+    @property
+    def residual_bytes(self) -> int:
+        """What arithmetic does not account for; below 0: it took less."""
+        return self.measured_bytes - self.predicted_bytes
+
 
 class Probed(NamedTuple):
     """One probe of the canary."""

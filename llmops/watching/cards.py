@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from llmops.alerts.cards import (
     ERRORS_RULE_ID,
@@ -21,6 +21,7 @@ from llmops.alerts.rules import Finding
 from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.store import Store
 from llmops.watching.gauges import Look, Rules
+from llmops.watching.kept import KeptState
 from llmops.watching.samples import CardSample, Samples, labels, newest, span_s
 
 VramSource: TypeAlias = Literal["nvml_used", "torch_reserved", "torch_allocated"]
@@ -43,7 +44,7 @@ class Cards:
         memory: Limits = MEMORY,
         temperature: Limits = TEMPERATURE,
     ) -> None:
-        self._store = store
+        self._kept = KeptState(store, KEY)
         self._samples = Samples(store)
         self._source = source
         self._memory = memory
@@ -52,7 +53,6 @@ class Cards:
         self._heard_of: str | None = None
         self._heard_at: float | None = None
         self._serve_since: tuple[str, float] | None = None
-        self._saved: tuple[int, Any] | None = None
 
     @property
     def rules(self) -> Rules:
@@ -125,19 +125,14 @@ class Cards:
         if self._known is None:
             self._known = {}
             with contextlib.suppress(Exception):  # a store that fails is told elsewhere
-                generation, kept = self._store.generation(), self._store.load_state(KEY) or {}
+                kept = self._kept.load() or {}
                 self._known = {str(name): int(count) for name, count in kept["errors"].items()}
                 self._heard_of = kept["heard_of"]
-                self._saved = (generation, kept)
         return self._known
 
     def _save(self) -> None:
         with contextlib.suppress(Exception):  # a store that fails is told elsewhere, and this is tried at the next look
-            kept = {"errors": self._known, "heard_of": self._heard_of}
-            known = (self._store.generation(), kept)
-            if known != self._saved:
-                self._store.save_state(KEY, kept)
-                self._saved = known
+            self._kept.save({"errors": self._known, "heard_of": self._heard_of})
 
 
 def _counts(card: CardSample, name: str) -> Iterator[ErrorCount]:

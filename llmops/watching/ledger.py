@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 
 from llmops.alerts.gauges import LEAK, LEAK_RULE_ID, Limits, one
 from llmops.alerts.rules import Finding
-from llmops.store import Peak, Store
+from llmops.store import Store
 from llmops.watching.gauges import Look, Rules, Seldom
+from llmops.watching.kept import KeptState
 
 KEY = "alerts.ledger"
 """Of the kept state: the serve that was looked at, and the least that its card ever held beyond the prediction."""
@@ -25,6 +25,7 @@ class Ledger:
 
     def __init__(self, store: Store, limits: Limits = LEAK) -> None:
         self._store = store
+        self._kept = KeptState(store, KEY)
         self._limits = limits
         self._when = Seldom(EVERY_S)
         self._growth: float | None = None
@@ -50,7 +51,7 @@ class Ledger:
         peaks = [peak for peak in self._store.peaks(among=AMONG) if peak.instance == instance]
         if len(peaks) < FEWEST:
             return 0.0
-        now = least_residual(peaks)
+        now = min(peak.residual_bytes for peak in peaks)
         known = now if self._floor is None else min(now, self._floor[1])
         self._keep(instance, known)
         return (now - known) / max(1, peaks[0].predicted_bytes)
@@ -60,16 +61,10 @@ class Ledger:
         if not self._is_remembered:
             self._is_remembered = True
             with contextlib.suppress(Exception):  # a store that fails is told elsewhere
-                kept = self._store.load_state(KEY) or {}
+                kept = self._kept.load() or {}
                 self._floor = str(kept["instance"]), int(kept["residual_bytes"])
 
     def _keep(self, instance: str, residual_bytes: int) -> None:
-        if self._floor != (instance, residual_bytes):
-            self._floor = instance, residual_bytes
-            with contextlib.suppress(Exception):  # a store that fails is told elsewhere
-                self._store.save_state(KEY, {"instance": instance, "residual_bytes": residual_bytes})
-
-
-def least_residual(peaks: Sequence[Peak]) -> int:
-    """Bytes by which the measured peak is above the predicted one, where it is so least; below 0: under it."""
-    return min(peak.measured_bytes - peak.predicted_bytes for peak in peaks)
+        self._floor = instance, residual_bytes
+        with contextlib.suppress(Exception):  # a store that fails is told elsewhere, and this is tried at the next look
+            self._kept.save({"instance": instance, "residual_bytes": residual_bytes})

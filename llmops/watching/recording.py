@@ -11,6 +11,7 @@ from llmops.events import Bus
 from llmops.events.snapshot import ServeSnapshot
 from llmops.store import Store
 from llmops.store.retention import Retention
+from llmops.watching.kept import KeptState
 
 _TOLD = "record.lost"
 _TRIM_EVERY_S = 10.0
@@ -21,7 +22,7 @@ class RecordKeeper:
     """Looks at serve's writing, at watch's own, and at the disk. Never raises: a full disk must not hide an alert."""
 
     def __init__(self, store: Store, bus: Bus, retention: Retention, *, max_bytes: int) -> None:
-        self._store = store
+        self._kept = KeptState(store, _TOLD)
         self._bus = bus
         self._retention = retention
         self._max_bytes = max_bytes
@@ -29,7 +30,6 @@ class RecordKeeper:
         self._removed = 0
         self._trimmed_at: float | None = None
         self._told: dict[str, int] | None = None
-        self._saved: tuple[int, dict[str, int]] | None = None
 
     def findings(self, answer: ServeSnapshot | str, now: float) -> list[Finding]:
         """Both rules at this moment; removes old files of the journal when it is time."""
@@ -62,9 +62,7 @@ class RecordKeeper:
         """What was told before a restart too; what cannot be read back is told again."""
         if self._told is None:
             try:
-                generation, saved = self._store.generation(), self._store.load_state(_TOLD)
-                self._told = {str(name): int(count) for name, count in (saved or {}).items()}
-                self._saved = (generation, self._told)
+                self._told = {str(name): int(count) for name, count in (self._kept.load() or {}).items()}
             except Exception:  # a store that fails is told elsewhere
                 self._told = {}
         return self._told
@@ -73,10 +71,7 @@ class RecordKeeper:
         if self._told is None:
             return
         with contextlib.suppress(Exception):  # a store that fails is told elsewhere, and this is tried at the next look
-            known = (self._store.generation(), self._told)
-            if known != self._saved:
-                self._store.save_state(_TOLD, self._told)
-                self._saved = known
+            self._kept.save(self._told)
 
 
 def _serve(answer: ServeSnapshot) -> Writer:

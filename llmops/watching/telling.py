@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from llmops.alerts import Memory, Message, Pace, Transition, decide
 from llmops.alerts.lifecycle import States
@@ -15,6 +15,7 @@ from llmops.events import Bus
 from llmops.notifiers import Delivered, Delivery, Notification
 from llmops.settings import AlertSettings
 from llmops.store import Store
+from llmops.watching.kept import KeptState
 
 Words: TypeAlias = Callable[[Message], Notification]
 KEY = "alerts.telling"
@@ -42,7 +43,7 @@ class Teller:
         orders: Callable[[], Orders] = Orders,
         pace: Pace | None = None,
     ) -> None:
-        self._store = store
+        self._kept = KeptState(store, KEY)
         self._bus = bus
         self._words = words
         self._orders = orders
@@ -51,7 +52,6 @@ class Teller:
         self._delivery = channels(self._done.append)
         self._memory: Memory | None = None
         self._on_the_way: dict[str, tuple[Message, set[str]]] = {}
-        self._saved: tuple[int, Any] | None = None
 
     def tell(self, states: States, ended: Sequence[Transition], now: float) -> None:
         """After one look: `states` as they are, and what was resolved by it. Call it once the states are kept."""
@@ -75,7 +75,7 @@ class Teller:
     def restore(self, states: States) -> None:
         """What was told before a restart, when the alerts were in these states; what was on its way then goes on."""
         self._memory = Memory.of_firing(states)
-        kept = self._store.load_state(KEY)
+        kept = self._kept.load()
         if kept is None:
             return
         try:
@@ -104,17 +104,13 @@ class Teller:
             self._bus.emit(delivery_event(message, done.channel, attempts=done.attempts, why=done.why, at=now))
 
     def _save(self) -> None:
-        """When it changes, and once more into a store that began anew. A store that fails must not keep people in the
-        dark."""
+        """A store that fails must not keep people in the dark."""
         ways = [
             {"message": message.to_json(), "channels": sorted(channels)}
             for message, channels in self._on_the_way.values()
         ]
         kept = {"memory": self._memory.to_json() if self._memory else None, "on_the_way": ways}
         try:
-            known = (self._store.generation(), kept)
-            if known != self._saved:
-                self._store.save_state(KEY, kept)
-                self._saved = known
+            self._kept.save(kept)
         except Exception as error:
             _log.error("what was told could not be kept: %s", error)
