@@ -21,7 +21,7 @@ CHINESE: Mapping[str, str] = {
     "vram_leak": "显存没有被归还",
     "vram_leak.above": "除请求所需之外，serve 占用的显存比启动时多了 {value:.1%}（上限 {threshold:.1%}）",
     "vram_leak.below": "除请求所需之外，serve 占用的显存比启动时多了 {value:.1%}",
-    "vram_leak.unknown": "serve 没有应答",
+    "vram_leak.unknown": "无法判断显存是否被归还",
     "gpu_temperature": "显卡温度过高",
     "gpu_temperature.above": "{device} 温度 {value:.0f} °C（上限 {threshold:.0f} °C）",
     "gpu_temperature.below": "{device} 温度 {value:.0f} °C",

@@ -22,7 +22,7 @@ ENGLISH: Mapping[str, str] = {
     "vram_leak.above": "beyond what requests need, serve holds {value:.1%} more than when it began "
     "(limit {threshold:.1%})",
     "vram_leak.below": "beyond what requests need, serve holds {value:.1%} more than when it began",
-    "vram_leak.unknown": "serve does not answer",
+    "vram_leak.unknown": "it is not known whether memory is given back",
     "gpu_temperature": "A GPU is hot",
     "gpu_temperature.above": "{device} is at {value:.0f} °C (limit {threshold:.0f} °C)",
     "gpu_temperature.below": "{device} is at {value:.0f} °C",

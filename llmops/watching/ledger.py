@@ -43,14 +43,15 @@ class Ledger:
             self._growth = self._grown(serve.instance_id)
         return look.gauge(LEAK_RULE_ID, one(None if serve is None else self._growth), self._limits)
 
-    def _grown(self, instance: str) -> float:
-        """By which share of the predicted peak the least residual has grown; 0 while there is little to judge."""
+    def _grown(self, instance: str) -> float | None:
+        """By which share of the predicted peak the least residual has grown: 0 until a new serve can be judged, and
+        the last that was known while refusals leave too few requests to judge it by."""
         self._remember()
         if self._floor is not None and self._floor[0] != instance:
             self._floor = None
         peaks = [peak for peak in self._store.peaks(among=AMONG) if peak.instance == instance]
         if len(peaks) < FEWEST:
-            return 0.0
+            return 0.0 if self._floor is None else self._growth
         now = min(peak.residual_bytes for peak in peaks)
         known = now if self._floor is None else min(now, self._floor[1])
         self._keep(instance, known)

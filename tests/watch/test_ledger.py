@@ -57,6 +57,20 @@ def test_a_restart_of_watch_forgets_nothing(bench: Bench) -> None:
     assert bench.told() == ["firing vram_leak"]
 
 
+def test_refusals_that_push_the_answers_aside_end_nothing(bench: Bench) -> None:
+    answered(bench, 50, 0.0)
+    answered(bench, AMONG, 0.3)
+    bench.looks(120)
+    refused = [
+        request(bench.now, outcome="failure", error_type="rate_limited", slo_eligible=False) for _ in range(AMONG)
+    ]
+    bench.write(refused)
+    bench.looks(500)
+    bench.restart()
+    bench.looks(400)
+    assert bench.told() == ["firing vram_leak"]
+
+
 def test_what_was_kept_and_cannot_be_read_begins_anew(bench: Bench) -> None:
     bench.store.save_state(KEY, {"instance": OURS})
     answered(bench, AMONG, 0.3)
