@@ -15,12 +15,13 @@ from transformers.generation.continuous_batching.continuous_api import Backgroun
 
 from llmops.engine import cpu_attention
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
+from llmops.engine.cpu_linear import LinearLayers
 from llmops.engine.dials import EngineDials
 from llmops.engine.failures import classify
 from llmops.engine.fused_norms import fuse_norms
 from llmops.engine.loading import Loaded
 from llmops.engine.noise import DrawPerRow
-from llmops.engine.pace import Pace
+from llmops.engine.pace import Pace, Way, halves
 from llmops.engine.placing import is_offloaded
 from llmops.engine.sampling import Draw
 
@@ -33,7 +34,7 @@ _CLOSE_TIMEOUT_S = 10.0
 class BatchLoop:
     """One run of the loop's thread over a model. After the thread's death a new one takes its place.
 
-    torch_threads: on a CPU, None leaves them to what made steps quickest lately.
+    torch_threads: on a CPU, None leaves their number to what made steps quickest lately.
     """
 
     def __init__(
@@ -46,12 +47,11 @@ class BatchLoop:
         if on_cpu:
             cpu_attention.install()
             fuse_norms(loaded.model)
-        chooses_threads = on_cpu and torch_threads is None
         self.draws = DrawPerRow(
             skips_idle_work=on_cpu,
             device=loaded.model.device,
             end_id=min(self._eos_ids, default=0),
-            pace=Pace(_all_threads(), torch.set_num_threads) if chooses_threads else None,
+            pace=_pace_of(loaded.model, torch_threads) if on_cpu else None,
         )
         self._numbers = itertools.count(1)
         self._manager = loaded.model.init_continuous_batching(
@@ -150,6 +150,17 @@ class BatchLoop:
     def _forget(self, key: str) -> None:
         with self._manager.output_router._lock:
             self._manager.output_router.result_handlers.pop(key, None)
+
+
+def _pace_of(model: torch.nn.Module, torch_threads: int | None) -> Pace:
+    layers = LinearLayers(model)
+
+    def change(way: Way) -> None:
+        torch.set_num_threads(way.threads)
+        layers.weights_first = way.weights_first
+
+    threads = halves(_all_threads()) if torch_threads is None else [torch_threads]
+    return Pace(threads, change, has_orders=layers.count > 0)
 
 
 @functools.cache

@@ -1,7 +1,8 @@
-"""How many threads share a step on a CPU: as many as made steps of its size quickest lately.
+"""How a step is computed on a CPU: in the way that made steps of its size quickest lately.
 
 Threads wait for each other some hundred times in a step. Where memory gives weights no quicker to two than to one, or
-where another program takes a core, more of them make a step slower, up to ten times (docs/decisions/0005).
+another program takes a core, more of them make a step slower, up to ten times (docs/decisions/0005). The order of its
+products may make it twice as slow, or as quick (docs/decisions/0017).
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import collections
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 _TRIES = 4
-"""Steps of one look at a number of threads; the first wakes threads and is not counted."""
+"""Steps of one look at a way; the first wakes threads and is not counted."""
 _LOOK_EVERY, _LOOK_SOON = 72, 16
 _LOOK_AT_MOST_EVERY = 1024
 _MUCH_WORSE = 1.5
@@ -27,23 +29,30 @@ _SLOWED, _IN_A_ROW = 1.7, 2
 """Two steps that take so many times as long as usual are reason for another look, at once and beside these alone."""
 
 
+class Way(NamedTuple):
+    """How to compute a step: threads that share it, and the order of its products (`engine/cpu_linear.py`)."""
+
+    threads: int
+    weights_first: bool = False
+
+
 @dataclasses.dataclass(slots=True)
 class _Size:
-    """Steps of about so many rows. share: what steps take with each number of threads that was tried, over what they
-    take with the one in use.
+    """Steps of about so many rows. share: what steps take in each way that was tried, over what they take in the one in
+    use.
 
     Answers grow and machines slow down, so a time of some steps ago says nothing; a share is of steps around one look:
-    some before it and as many after it with the number in use, and between them those of another number.
-    looking_at: that other number, for `looks_left` steps; `after_left`: so many are still to come after it; `left`:
+    some before it and as many after it in the way in use, and between them those of another.
+    looking_at: that other way, for `looks_left` steps; `after_left`: so many are still to come after it; `left`:
     until the next look. now_s: a moving mean; least_s: the least that it was since the last look.
     """
 
-    using: int
-    share: dict[int, float] = dataclasses.field(default_factory=dict)
-    looks: dict[int, int] = dataclasses.field(default_factory=dict)
+    using: Way
+    share: dict[Way, float] = dataclasses.field(default_factory=dict)
+    looks: dict[Way, int] = dataclasses.field(default_factory=dict)
     left: int = _LOOK_EVERY
     every: int = _LOOK_EVERY
-    looking_at: int = 0
+    looking_at: Way = Way(1)
     looks_left: int = 0
     after_left: int = 0
     hurries: bool = False
@@ -52,14 +61,14 @@ class _Size:
     now_s: float = 0.0
     least_s: float = 0.0
 
-    def look_at(self, threads: int) -> int:
-        """Try this number for the next few steps."""
-        self.looks[threads] = self.looks.get(threads, 0) + 1
-        self.looking_at, self.looks_left, self.after_left = threads, _TRIES, 0 if self.hurries else _TRIES
+    def look_at(self, way: Way) -> Way:
+        """Try this for the next few steps."""
+        self.looks[way] = self.looks.get(way, 0) + 1
+        self.looking_at, self.looks_left, self.after_left = way, _TRIES, 0 if self.hurries else _TRIES
         self.looked.clear()
         while len(self.beside) > (_IN_A_ROW if self.hurries else _TRIES):
             self.beside.popleft()
-        return threads
+        return way
 
     def note_look(self, took_s: float) -> None:
         """What a step of the look took."""
@@ -97,21 +106,26 @@ class _Size:
         self.left, self.least_s, self.hurries = self.every, self.now_s, False
         self._use(self._best())
 
-    def _best(self) -> int:
-        """The quickest; of those that are nearly as quick the fewest."""
+    def _best(self) -> Way:
+        """The quickest; of those that are nearly as quick the one with fewest threads."""
         share = {**self.share, self.using: 1.0}
-        fewest, *more = sorted(share)
-        for threads in more:
-            if share[threads] < _WORTH_A_THREAD * share[fewest]:
-                fewest = threads
-        return fewest
+        best, *more = sorted(share)
+        for way in more:
+            if share[way] < _WORTH_A_THREAD * share[best]:
+                best = way
+        return best
 
-    def _use(self, threads: int) -> None:
-        if threads != self.using:
+    def _use(self, way: Way) -> None:
+        if way != self.using:
             share = {**self.share, self.using: 1.0}
-            self.share = {each: share[each] / share[threads] for each in share if each != threads}
-            self.using, self.now_s = threads, 0.0
+            self.share = {each: share[each] / share[way] for each in share if each != way}
+            self.using, self.now_s = way, 0.0
             self.beside.clear()
+
+    def due(self, ways: Sequence[Way]) -> Way:
+        """Which of these to look at next: one that was never tried, else seldom those that are slow."""
+        untried = [way for way in ways if way not in self.share]
+        return untried[0] if untried else min(ways, key=lambda way: self.looks.get(way, 0) * self.share[way] ** 2)
 
 
 def _middle(values: Sequence[float]) -> float:
@@ -121,28 +135,38 @@ def _middle(values: Sequence[float]) -> float:
 class Pace:
     """Lives on the thread that runs the steps: `begin` before each, `end` after it.
 
-    most: threads that there are. change: called with a number of threads when it is another than before.
+    threads: numbers of them to choose from, the most first, each about half of the one before. has_orders: products can
+    be computed in either order. change: called with a way at once, and whenever it is another than before.
     """
 
     def __init__(
-        self, most: int, change: Callable[[int], None], *, clock: Callable[[], float] = time.perf_counter
+        self,
+        threads: Sequence[int],
+        change: Callable[[Way], None],
+        *,
+        has_orders: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._choices = _choices(most)
+        self._threads = tuple(threads)
         self._change = change
+        self._has_orders = has_orders
         self._clock = clock
         self._sizes: dict[int, _Size] = {}
-        self._size = _Size(most)
+        self.way = Way(self._threads[0])
+        self._size = _Size(self.way)
+        self._rows = 1
         self._began: float | None = None
         self._fresh = False
-        self.threads = most
+        change(self.way)
 
     def begin(self, rows: int) -> None:
         """A step of so many rows begins: 1 to the batch's tokens."""
-        self._size = self._sizes.setdefault(rows.bit_length(), _Size(self._choices[0]))
+        self._rows = rows
+        self._size = self._sizes.setdefault(rows.bit_length(), _Size(Way(self._threads[0])))
         chosen = self._choose(self._size)
-        self._fresh = chosen != self.threads
+        self._fresh = chosen != self.way
         if self._fresh:
-            self.threads = chosen
+            self.way = chosen
             self._change(chosen)
         self._began = self._clock()
 
@@ -157,27 +181,28 @@ class Pace:
         elif not self._fresh:
             size.note(took_s)
 
-    def _choose(self, size: _Size) -> int:
+    def _choose(self, size: _Size) -> Way:
         if size.looks_left:
             return size.looking_at
         near = self._near(size.using)
         if size.after_left or not near or (len(size.beside) < _TRIES and not size.hurries):
             return size.using
         size.left -= 1
-        untried = [choice for choice in near if choice not in size.share]
-        if untried or size.left <= 0:
-            return size.look_at(untried[0] if untried else min(near, key=lambda each: size.looks.get(each, 0)))
+        if size.left <= 0 or not size.share.keys() >= set(near):
+            return size.look_at(size.due(near))
         return size.using
 
-    def _near(self, threads: int) -> list[int]:
-        """Twice and half as many: one far off may be so slow that a single look is too dear."""
-        place = self._choices.index(threads)
-        return [self._choices[each] for each in (place - 1, place + 1) if 0 <= each < len(self._choices)]
+    def _near(self, way: Way) -> list[Way]:
+        """The other order, twice and half as many threads: what is far off may be so slow that one look is too dear."""
+        place = self._threads.index(way.threads)
+        beside = [self._threads[each] for each in (place - 1, place + 1) if 0 <= each < len(self._threads)]
+        orders = [not way.weights_first] if self._has_orders and self._rows > 1 else []
+        return [way._replace(weights_first=order) for order in orders] + [way._replace(threads=each) for each in beside]
 
 
-def _choices(most: int) -> list[int]:
+def halves(most: int) -> list[int]:
     """All, half of them, and so on to one."""
-    choices = [most]
-    while choices[-1] > 1:
-        choices.append(choices[-1] // 2)
-    return choices
+    numbers = [most]
+    while numbers[-1] > 1:
+        numbers.append(numbers[-1] // 2)
+    return numbers
