@@ -13,7 +13,8 @@ from llmops.events.names import name_of, seconds_of
 from llmops.settings import Settings
 from llmops.shell import standing
 from llmops.shell.alerts import as_object, clock, why
-from llmops.shell.tabular import console_for, print_json, shown
+from llmops.shell.console import console_for
+from llmops.shell.tabular import print_json, shown
 from llmops.untrusted import safe_line
 from llmops.watching.standing import Standing
 

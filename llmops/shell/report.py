@@ -7,8 +7,8 @@ import time
 from llmops.overview import look
 from llmops.overview.counting import AHEAD_S
 from llmops.settings import Settings
+from llmops.shell.console import console_for
 from llmops.shell.status import as_table, readable_store
-from llmops.shell.tabular import console_for
 
 
 def print_report(settings: Settings, *, started_at: float, asked: int, unanswered: int) -> int:

@@ -17,8 +17,8 @@ from llmops.elastic.report import FILE as SHIP_FILE
 from llmops.elastic.report import read_report
 from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import Settings
+from llmops.shell.console import console_for
 from llmops.shell.devices import device_rows
-from llmops.shell.tabular import console_for
 from llmops.store.contract import Percentiles, Store
 from llmops.store.errors import StoreUnreadable
 from llmops.store.sqlite import open_store

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import typer
+from rich.cells import cell_len
 
 from llmops.untrusted import safe_line, spelled_out
 
@@ -19,8 +19,7 @@ Form: TypeAlias = Literal["table", "json", "csv"]
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection; full width ones as well)."""
 _LONGEST_BYTES = 16
-_WIDE = 2000
-"""A file or a pipe has no width: no line is broken there."""
+_GAP = "  "
 _MOST_COLUMNS = 10
 
 
@@ -29,34 +28,37 @@ def form_of(*, as_json: bool, as_csv: bool) -> Form:
     return "csv" if as_csv else "json" if as_json else "table"
 
 
-def console_for(needed: int = 0) -> Console:
-    """Of standard output. A file or a pipe takes whole lines, of `needed` characters or more."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else max(_WIDE, needed))
-
-
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Aligned; `right` names the columns of numbers. What is too wide for a terminal goes one value a line."""
+    """Aligned; `right` names the columns of numbers. Many columns that a terminal is too narrow for go one a line."""
     names = [safe_line(name) for name in columns]
     cells = [[safe_line(shown(value)) for value in row] for row in rows]
-    needed = sum(max(len(name), *(len(row[at]) for row in cells), 0) + 2 for at, name in enumerate(names))
-    console = console_for(needed)
-    if needed > console.width and len(names) > _MOST_COLUMNS:
-        _print_upright(console, names, cells)
+    widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    needed = sum(widths) + len(_GAP) * (len(names) - 1)
+    if not sys.stdout.isatty() or needed <= shutil.get_terminal_size().columns:
+        _print_aligned(names, cells, widths, right)
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in names:
-        table.add_column(escape(name), justify="right" if name in right else "left", overflow="fold")
-    for row in cells:
-        table.add_row(*map(escape, row))
-    console.print(table)
+    from llmops.shell.console import console_for, print_folded, print_upright
+
+    if len(names) > _MOST_COLUMNS:
+        print_upright(console_for(), names, cells)
+    else:
+        print_folded(console_for(), names, cells, right=right)
 
 
-def _print_upright(console: Console, names: Sequence[str], cells: Iterable[Sequence[str]]) -> None:
-    for number, row in enumerate(cells, 1):
-        table = Table(f"row {number}", "", box=None, pad_edge=False, header_style="bold")
-        for name, cell in zip(names, row, strict=True):
-            table.add_row(escape(name), escape(cell))
-        console.print(table)
+def _print_aligned(
+    names: Sequence[str], rows: Iterable[Sequence[str]], widths: Sequence[int], right: Sequence[str]
+) -> None:
+    """By hand: rich takes longer to load and lay out fifty rows than all that `llmops fit` computes."""
+    lines = []
+    for row in (names, *rows):
+        padded = []
+        for name, cell, width in zip(names, row, widths, strict=True):
+            blank = " " * (width - cell_len(cell))
+            padded.append(blank + cell if name in right else cell + blank)
+        lines.append(_GAP.join(padded).rstrip())
+    typer.secho(lines[0], bold=True)
+    for line in lines[1:]:
+        print(line)
 
 
 def print_json(value: Any) -> None:

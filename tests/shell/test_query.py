@@ -63,22 +63,6 @@ def test_a_long_answer_is_cut_and_says_so(settings: Settings, capsys: pytest.Cap
     assert capsys.readouterr().err == ""
 
 
-def test_many_columns_in_a_terminal_go_one_a_line(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    from rich.console import Console
-
-    from llmops.shell.tabular import _print_upright
-
-    _print_upright(Console(highlight=False, width=80), ["a", "b"], [["1", "[bold]x"], ["2", "y"]])
-    assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
-        ["row", "1"],
-        ["a", "1"],
-        ["b", "[bold]x"],
-        ["row", "2"],
-        ["a", "2"],
-        ["b", "y"],
-    ]
-
-
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
