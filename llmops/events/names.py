@@ -77,8 +77,7 @@ def _to_json(value: Any, kind: FieldType) -> Any:
 
 def timestamp(seconds: float) -> str:
     """Unix seconds as RFC 3339 UTC with milliseconds, `2026-01-31T23:59:59.123Z`."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def seconds_of(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
 import threading
 import time
@@ -19,6 +20,7 @@ Fsync: TypeAlias = Literal["none", "interval", "always"]
 _log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 _WAITING_BYTES = 32 << 20  # about 15,000 documents: four hours of samples, or minutes of heavy traffic
+_AT_ONCE_BYTES = 64 << 10  # each call of the kernel lets go of the interpreter and has to wait for it again
 _UNSYNCED_BYTES = 8 << 20  # a flood is forced to disk more often than once in an interval
 
 
@@ -26,7 +28,7 @@ class JournalFile:
     """Appends whole lines, rotates at `segment_bytes` and after `segment_age_s`, and never raises.
 
     While the disk is full or read-only the lines wait in memory, at most `waiting_bytes` of them, and are
-    retried every second; what does not fit is counted in `lost`. `fsync`: `always` after each document,
+    retried every second; what does not fit is counted in `lost`. `fsync`: `always` after what was given at once,
     `interval` at most `fsync_interval_s` after it was written, `none` leaves it to the kernel. A line is kept in
     memory until it is forced to disk, and written again where that fails.
     """
@@ -74,22 +76,15 @@ class JournalFile:
 
     def append(self, document: Document) -> None:
         """Write one document, or keep it for later."""
-        with self._lock:
-            try:
-                line = line_of(document)
-            except (ValueError, TypeError, RecursionError) as error:
-                self._lose(f"a document is not JSON: {error}")
-                return
-            if self._closed or self._waiting.size_bytes + len(line) > self._waiting_capacity_bytes:
-                self.lost += 1
-                return
-            self._waiting.add(line)
-            self._advance()
+        self.write([document])
 
     def write(self, documents: Sequence[Document]) -> None:
         """Append all of them: the journal is a sink by itself too."""
-        for document in documents:
-            self.append(document)
+        with self._lock:
+            for document in documents:
+                self._take(document)
+            if not self._closed:
+                self._advance()
 
     def tick(self) -> None:
         """Retry, sync and rotate what is due, and start a new file where the active one was removed by hand."""
@@ -112,6 +107,22 @@ class JournalFile:
                 self.lost += self.waiting
                 _log.error("the journal closes with %d documents that the disk did not take", self.waiting)
 
+    def _take(self, document: Document) -> None:
+        try:
+            line = line_of(document)
+        except (ValueError, TypeError, RecursionError) as error:
+            self._lose(f"a document is not JSON: {error}")
+            return
+        if not self._closed and not self._has_room(line):
+            self._advance()
+        if self._closed or not self._has_room(line):
+            self.lost += 1
+            return
+        self._waiting.add(line)
+
+    def _has_room(self, line: bytes) -> bool:
+        return self._waiting.size_bytes + len(line) <= self._waiting_capacity_bytes
+
     def _notice_removal(self) -> None:
         """What was not yet safe in a file that was removed by hand is written again, to the next one."""
         if self._segment.notice_removal():
@@ -133,12 +144,20 @@ class JournalFile:
 
     def _drain(self, now: float) -> None:
         """Write what waits, in order; what the disk does not take goes on waiting."""
+        at_once_bytes = _AT_ONCE_BYTES
         try:
             while self._is_ready(now) and self._waiting.lines:
                 if not self._segment.size_bytes:
                     self._begun_at = now
-                self._segment.append(self._waiting.lines[0])
-                self._remember(self._waiting.take(), now)
+                lines = self._waiting.first(min(at_once_bytes, self._segment_bytes - self._segment.size_bytes))
+                try:
+                    self._segment.append(b"".join(lines))
+                except OSError:
+                    if len(lines) == 1:
+                        raise
+                    at_once_bytes = 0  # there may be room for some of them
+                else:
+                    self._remember([self._waiting.take() for _ in lines], now)
         except OSError as error:
             self._fail(now, "written", error)
 
@@ -163,13 +182,14 @@ class JournalFile:
                 _log.warning("the journal %s cannot be rotated (%s) and goes on growing", self.path, error.strerror)
             self._cannot_rotate = True
 
-    def _remember(self, line: bytes, now: float) -> None:
-        """Keep a line that was written until it is safe."""
+    def _remember(self, lines: Sequence[bytes], now: float) -> None:
+        """Keep lines that were written until they are safe."""
         if self._fsync == "none":
             return
         if not self._unsynced.lines:
             self._unsynced_since = now
-        self._unsynced.add(line)
+        for line in lines:
+            self._unsynced.add(line)
         if self._unsynced.size_bytes > _UNSYNCED_BYTES:
             self._sync(now)
 
@@ -211,6 +231,16 @@ class _Lines:
     def add(self, line: bytes) -> None:
         self.lines.append(line)
         self.size_bytes += len(line)
+
+    def first(self, size_bytes: int) -> list[bytes]:
+        """As many as are no longer together, at least one."""
+        found = [self.lines[0]]
+        for line in itertools.islice(self.lines, 1, None):
+            size_bytes -= len(found[-1])
+            if len(line) > size_bytes:
+                break
+            found.append(line)
+        return found
 
     def take(self) -> bytes:
         line = self.lines.popleft()

@@ -6,6 +6,8 @@ import json
 
 from llmops.events.names import Document
 
+_dump = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+
 
 def line_of(document: Document) -> bytes:
     """Compact ASCII JSON with its line end. Raises ValueError or TypeError for what JSON cannot say."""
@@ -13,10 +15,6 @@ def line_of(document: Document) -> bytes:
     if "\\ud" in text:  # perhaps a lone surrogate, which no database takes
         text = _dump({_paired(key): _all_paired(value) for key, value in document.items()})
     return text.encode("ascii") + b"\n"
-
-
-def _dump(document: Document) -> str:
-    return json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def _all_paired(value: object) -> object:

@@ -20,13 +20,17 @@ class Clock:
 
 
 class Disk:
-    """os.write that takes only so many bytes more."""
+    """os.write that takes only so many bytes more. What was cut off a file is free again."""
 
     def __init__(self, room_bytes: int) -> None:
         self.room_bytes = room_bytes
+        self._sizes: dict[int, int] = {}
 
     def write(self, fd: int, data: bytes) -> int:
+        file = os.fstat(fd)
+        self.room_bytes += max(0, self._sizes.get(file.st_ino, 0) - file.st_size)
         part = data[: self.room_bytes]
+        self._sizes[file.st_ino] = file.st_size + len(part)
         if not part:
             raise OSError(errno.ENOSPC, "No space left on device")
         self.room_bytes -= len(part)

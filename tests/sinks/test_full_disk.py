@@ -59,7 +59,8 @@ def test_when_even_cutting_back_fails_a_new_file_holds_all_that_was_not_safe_yet
         return os.write(fd, data)
 
     journal = journal_in(tmp_path, write=write, clock=clock)
-    journal.write([{"n": 0}, {"n": 1}])
+    journal.append({"n": 0})
+    journal.append({"n": 1})
     clock.now = 1.0
     journal.append({"n": 2})
     journal.close()

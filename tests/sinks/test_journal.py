@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import signal
 import stat
 import subprocess
@@ -207,3 +208,26 @@ def test_a_file_that_cannot_be_renamed_goes_on_being_written_and_says_so_once(
     journal.close()
     assert journal.path.read_bytes().count(b"\n") == 3
     assert caplog.text.count("cannot be rotated") == 1
+
+
+def test_what_came_together_is_written_at_once_up_to_the_end_of_the_file(tmp_path: Path) -> None:
+    written: list[bytes] = []
+
+    def write(fd: int, data: bytes) -> int:
+        written.append(data)
+        return os.write(fd, data)
+
+    journal = journal_in(tmp_path, write=write, segment_bytes=24)
+    journal.append({"n": 0})
+    journal.write([{"n": number} for number in range(1, 6)])
+    journal.close()
+    assert [data.count(b"\n") for data in written] == [1, 2, 3]
+    assert numbers_in(tmp_path) == list(range(6))
+
+
+def test_more_than_the_memory_holds_is_written_when_the_disk_takes_it(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path, waiting_bytes=20)
+    journal.write([{"n": number} for number in range(9)])
+    assert (journal.waiting, journal.lost) == (0, 0)
+    journal.close()
+    assert numbers_in(tmp_path) == list(range(9))
