@@ -1,4 +1,4 @@
-"""What goes wrong with a card: it is slowed down, its memory has errors, it falls silent."""
+"""What goes wrong with a card: it is slowed down, its memory has errors, it falls silent, alone or with all others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from llmops.alerts.gauges import Limits, gauge_finding
 from llmops.alerts.phrases import say
 from llmops.alerts.rules import Finding
 
-THROTTLED_RULE_ID, ERRORS_RULE_ID, SILENT_RULE_ID = "gpu_throttled", "gpu_errors", "gpu_silent"
+THROTTLED_RULE_ID, ERRORS_RULE_ID, SILENT_RULE_ID, LOST_RULE_ID = (
+    "gpu_throttled", "gpu_errors", "gpu_silent", "gpu_lost",
+)  # fmt: skip
 SLOWDOWNS = ("hw_slowdown", "hw_thermal", "hw_power_brake", "sw_thermal")
 """Reasons of a slower card that somebody must look at. A power cap kept by software is how many cards run all day."""
 THROTTLED = Limits(fire=0.5, clear=0.1, for_s=300.0, keep_s=300.0)
@@ -98,5 +100,21 @@ def silent_finding(silent_s: float | None, limit_s: float = SILENT_S, *, is_expe
         threshold=limit_s,
         reason=say(f"gpu_silent.{sentence}", value=silent_s),
         for_s=limit_s / 6,
+        keep_s=SILENT_KEEP_S,
+    )
+
+
+def lost_finding(lost: Sequence[str] | None, limit_s: float = SILENT_S) -> Finding:
+    """Cards that fell silent while others go on, by name; None: not known, as where none of them says anything."""
+    sentence = "unknown" if lost is None else "above" if lost else "below"
+    parts = tuple(say("gpu_lost.above", device=name, value=limit_s) for name in lost or ())
+    return Finding(
+        rule_id=LOST_RULE_ID,
+        name=say("gpu_lost"),
+        severity="ticket",
+        active=None if lost is None else bool(lost),
+        value=None if lost is None else float(len(lost)),
+        threshold=1.0,
+        reason=say("several", parts=parts) if parts else say(f"gpu_lost.{sentence}"),
         keep_s=SILENT_KEEP_S,
     )

@@ -23,6 +23,7 @@ GROUPS: Mapping[str, str] = {
     "gpu_throttled": "gpu",
     "gpu_errors": "gpu",
     "gpu_silent": "gpu",
+    "gpu_lost": "gpu",
     "queue_saturated": "serve",
     "clock_skew": "serve",
     "journal_lag": "record",

@@ -1,4 +1,4 @@
-"""NVIDIA cards through NVML: handles are kept; a card that was pulled out or a lost driver is awaited."""
+"""NVIDIA cards through NVML: handles are kept; what was pulled out, a lost driver and further cards are looked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pynvml
@@ -20,13 +21,27 @@ _log = logging.getLogger(__name__)
 _DRIVER_RETRY_S = 10.0
 _CARD_RETRY_S = 60.0
 """To find a card again, all of NVML is opened anew, and the other cards' rates begin anew."""
+_ATTACHED = Path("/proc/driver/nvidia/gpus")
+"""Of NVIDIA's driver on Linux: one entry a card. NVML counts once, when it is opened."""
+
+
+def attached_cards() -> int:
+    """Cards that the driver has now; 0 where it does not say."""
+    try:
+        return sum(1 for _ in _ATTACHED.iterdir())
+    except OSError:
+        return 0
 
 
 class NvmlSampler:
     """One event for each card and each MIG part. Raises SamplerUnavailable when there is no card at the start."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, attached: Callable[[], int] = attached_cards
+    ) -> None:
         self._clock = clock
+        self._attached = attached
+        self._attached_then = 0
         self._cards: list[Card] = []
         self._known: set[str] = set()
         self._xid_counts: dict[str, XidCount] = {}
@@ -42,7 +57,7 @@ class NvmlSampler:
         """Every card that answers; what is away is said once and looked for again."""
         had_cards = bool(self._cards)
         try:
-            if len(self._cards) < len(self._known) and self._clock() >= self._retry_at:
+            if self._is_one_more() or (len(self._cards) < len(self._known) and self._clock() >= self._retry_at):
                 self._look_again()
             self._xids.look()
             return [sample for card in tuple(self._cards) for sample in self._ask(card, now)]
@@ -76,16 +91,22 @@ class NvmlSampler:
             _log.warning("%s is away (%s): trying again every %.0f s", card.identity, error, retry_s)
             return [card.identity.sample(now, xids)] if xids is not None and xids.count else []
 
+    def _is_one_more(self) -> bool:
+        """The driver has more cards than a moment ago."""
+        then, self._attached_then = self._attached_then, self._attached()
+        return bool(self._cards) and self._attached_then > then
+
     def _look_again(self) -> None:
         self._retry_at = self._clock() + (_CARD_RETRY_S if self._cards else _DRIVER_RETRY_S)
-        before = {card.identity.id for card in self._cards}
+        before, known = {card.identity.id for card in self._cards}, set(self._known)
         self.close()
         self._open()
         for card in self._cards:
             if card.identity.id not in before:
-                _log.warning("%s is back", card.identity)
+                _log.warning("%s is back" if card.identity.id in known else "%s is new", card.identity)
 
     def _open(self) -> None:
+        self._attached_then = self._attached()
         pynvml.nvmlInit()
         driver_version = text(pynvml.nvmlSystemGetDriverVersion())
         found = [_card(index, driver_version) for index in range(pynvml.nvmlDeviceGetCount())]

@@ -8,11 +8,13 @@ from typing import Literal, TypeAlias
 
 from llmops.alerts.cards import (
     ERRORS_RULE_ID,
+    LOST_RULE_ID,
     SILENT_RULE_ID,
     THROTTLED_RULE_ID,
     ErrorCount,
     counted,
     errors_finding,
+    lost_finding,
     silent_finding,
     throttled_finding,
 )
@@ -26,7 +28,9 @@ from llmops.watching.samples import CardSample, Samples, labels, newest, span_s
 
 VramSource: TypeAlias = Literal["nvml_used", "torch_reserved", "torch_allocated"]
 KEY = "alerts.cards"
-"""Of the kept state: what each card had counted, and which serve's cards were heard last."""
+"""Of the kept state: what each card had counted, which serve's cards were heard last, and which cards those were."""
+_PART = "MIG-"
+"""Parts of a card come and go as somebody divides it."""
 _TORCH: Mapping[VramSource, Callable[[CardSample], float | None]] = {
     "torch_reserved": lambda sample: sample.torch_reserved_bytes,
     "torch_allocated": lambda sample: sample.torch_allocated_bytes,
@@ -51,6 +55,8 @@ class Cards:
         self._temperature = temperature
         self._known: dict[str, int] | None = None
         self._heard_of: str | None = None
+        self._had: dict[str, str] = {}
+        self._had_of: str | None = None
         self._heard_at: float | None = None
         self._serve_since: tuple[str, float] | None = None
 
@@ -63,6 +69,7 @@ class Cards:
             THROTTLED_RULE_ID: self._throttled,
             ERRORS_RULE_ID: self._errors,
             SILENT_RULE_ID: self._silent,
+            LOST_RULE_ID: self._lost,
         }
 
     def _vram(self, look: Look) -> Finding:
@@ -116,6 +123,21 @@ class Cards:
         is_known = self._heard_at is not None or silent_s >= limit_s  # just begun, with a memory from before
         return silent_finding(silent_s if is_known else None, limit_s, is_expected=is_expected)
 
+    def _lost(self, look: Look) -> Finding:
+        """Of the serve that runs: one that was started anew may have been started without a card on purpose."""
+        serve = look.snapshot
+        if serve is None or look.behind:
+            return lost_finding(None)
+        self._remember()
+        answering = {each.device_id: each.name for each in self._latest(look) if each.instance_id == serve.instance_id}
+        if self._had_of != serve.instance_id:
+            self._had, self._had_of = {}, serve.instance_id
+        self._had = self._had | {card: name for card, name in answering.items() if not card.startswith(_PART)}
+        self._save()
+        names = labels(self._had.items())
+        lost = [names[card] for card in self._had if card not in answering]
+        return lost_finding(lost if answering else None, span_s(serve.sample_interval_s))
+
     def _latest(self, look: Look) -> list[CardSample]:
         serve = look.snapshot
         return list(self._samples.latest(look.now, 1.0 if serve is None else serve.sample_interval_s))
@@ -128,11 +150,14 @@ class Cards:
                 kept = self._kept.load() or {}
                 self._known = {str(name): int(count) for name, count in kept["errors"].items()}
                 self._heard_of = kept["heard_of"]
+                self._had_of, self._had = kept["had_of"], dict(kept["had"])
         return self._known
 
     def _save(self) -> None:
         with contextlib.suppress(Exception):  # a store that fails is told elsewhere, and this is tried at the next look
-            self._kept.save({"errors": self._known, "heard_of": self._heard_of})
+            self._kept.save(
+                {"errors": self._known, "heard_of": self._heard_of, "had_of": self._had_of, "had": self._had}
+            )
 
 
 def _counts(card: CardSample, name: str) -> Iterator[ErrorCount]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pynvml
 import pytest
 
 from llmops.gpu.contract import SamplerUnavailable
-from llmops.gpu.nvml import NvmlSampler
+from llmops.gpu.nvml import NvmlSampler, attached_cards
 from tests.gpu.driver import Driver
 
 
@@ -141,3 +142,38 @@ def test_a_card_that_is_away_at_the_start_does_not_hide_the_other_one(driver: Dr
     driver.add()
     driver[0, "gone"] = pynvml.NVML_ERROR_GPU_IS_LOST
     assert [sample.device_id for sample in NvmlSampler().sample(1.0)] == ["GPU-1"]
+
+
+def test_a_card_that_is_added_is_sampled_at_once(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
+    driver.add()
+    attached = 1
+    sampler = NvmlSampler(attached=lambda: attached)
+    assert [sample.device_id for sample in sampler.sample(1.0)] == ["GPU-0"]
+    driver.add()
+    assert [sample.device_id for sample in sampler.sample(2.0)] == ["GPU-0"], "NVML counts once"
+    attached = 2
+    assert [sample.device_id for sample in sampler.sample(3.0)] == ["GPU-0", "GPU-1"]
+    assert caplog.messages == ["NVIDIA Test 1 12GB (GPU-1) is new"]
+    asked = driver.calls("nvmlInitWithFlags")
+    attached = 1
+    assert len(sampler.sample(4.0)) == 2, "whether it answers is asked of the card itself"
+    assert driver.calls("nvmlInitWithFlags") == asked
+    sampler.close()
+
+
+def test_a_card_that_nvml_does_not_show_is_looked_for_once(driver: Driver) -> None:
+    driver.add()
+    attached = 1
+    sampler = NvmlSampler(attached=lambda: attached)
+    attached = 2
+    assert [len(sampler.sample(now)) for now in (1.0, 2.0, 3.0)] == [1, 1, 1]
+    assert driver.calls("nvmlInitWithFlags") == 2
+    sampler.close()
+
+
+def test_cards_that_the_driver_has_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmops.gpu.nvml._ATTACHED", tmp_path / "gpus")
+    assert attached_cards() == 0
+    for address in ("0000:01:00.0", "0000:02:00.0"):
+        (tmp_path / "gpus" / address).mkdir(parents=True)
+    assert attached_cards() == 2
