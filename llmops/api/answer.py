@@ -71,9 +71,10 @@ async def send_stream(
         if shape.opening is not None:
             await _event(send, {**template, "choices": [shape.opening]})
         async with aclosing(pieces):
+            before, after = _around_text(template, shape)
             async for piece in _kept_alive(send, pieces):
                 if piece.text:
-                    await _event(send, {**template, "choices": [shape.piece(piece.text, None)]})
+                    await _chunk(send, before + _bytes(_encode(piece.text)) + after)
         await _event(send, {**template, "choices": [shape.piece("", exchange.finish_reason)]})
         if request.include_usage or request.include_metrics:
             await _event(send, {**template, "choices": [], **_closing(exchange, request)})
@@ -150,12 +151,23 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 def encoded(body: dict[str, Any]) -> bytes:
     """As JSON; what is no character becomes a question mark."""
-    return _encode(body).encode("utf-8", "replace")
+    return _bytes(_encode(body))
 
 
 async def _start(send: Send, status: int, headers: dict[str, str]) -> None:
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
+
+
+def _around_text(template: dict[str, Any], shape: Shape) -> tuple[bytes, bytes]:
+    """The event of a piece, before its text and after it: only the text differs from token to token."""
+    text = "\0"
+    before, _, after = _encode({**template, "choices": [shape.piece(text, None)]}).rpartition(_encode(text))
+    return _bytes(f"data: {before}"), _bytes(f"{after}\n\n")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
 
 
 async def _event(send: Send, body: dict[str, Any]) -> None:

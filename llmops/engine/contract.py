@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "length"]
 StoppedBy: TypeAlias = Literal["eos", "stop_string", "loop"]
@@ -54,9 +54,10 @@ class Generation:
     stop_loops: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class Piece(NamedTuple):
     """A piece of the answer. The last one carries `finish_reason`; only it may have `tokens == 0`.
+
+    One is made for every token: a named tuple takes a third of the time of a frozen dataclass.
 
     text: complete characters only, never half of a stop string; may be empty while bytes are incomplete.
     tokens: how many tokens the model produced since the last piece.

@@ -16,6 +16,7 @@ class TextStream:
         self._decode = decode
         self._window: list[int] = []  # the tokens shown last, for context, then those not shown yet
         self._shown = 0  # how many of the window are shown
+        self._shown_text: str | None = ""  # theirs, alone; None: not asked for yet
 
     def feed(self, token: int) -> str:
         """The characters that this token completes; may be none."""
@@ -24,14 +25,21 @@ class TextStream:
         waiting = len(self._window) - self._shown
         if text.endswith(_REPLACEMENT) and waiting < _LONGEST_WAIT:
             return ""
-        fresh = text[len(self._decode(self._window[: self._shown])) :]
+        fresh = text[len(self._before()) :]
         if fresh or waiting >= _LONGEST_WAIT:
+            # Nothing stood before it: then the next token finds what was decoded just now.
+            self._shown_text = text if not self._shown else None
             del self._window[: self._shown]
             self._shown = len(self._window)
         return fresh
 
     def flush(self) -> str:
         """The rest at the end of an answer, without the half of a character it may have stopped in."""
-        rest = self._decode(self._window)[len(self._decode(self._window[: self._shown])) :]
-        self._window, self._shown = [], 0
+        rest = self._decode(self._window)[len(self._before()) :]
+        self._window, self._shown, self._shown_text = [], 0, ""
         return rest.rstrip(_REPLACEMENT)
+
+    def _before(self) -> str:
+        if self._shown_text is None:
+            self._shown_text = self._decode(self._window[: self._shown])
+        return self._shown_text

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmops.engine.errors import EngineError, EngineStopped
 from llmops.engine.sampling import Draw
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """New tokens, when the loop had each of them and the last (its own clock), and whether they are the last ones."""
 
     tokens: list[int]

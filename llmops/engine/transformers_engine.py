@@ -28,6 +28,7 @@ from llmops.engine.prompting import encode
 from llmops.engine.sampling import model_default, resolve
 from llmops.engine.sequential import OneByOne
 from llmops.engine.speech import Speech
+from llmops.engine.spelling import decoder_of
 from llmops.engine.suitability import UNSUITED, why_not_batched
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class TransformersEngine:
         self._last_card: ModelCard | None = None  # the record of a stopped engine's last requests still names it
         self._default = Sampling()
         self._eos_ids: frozenset[int] = frozenset()
+        self._decode: Callable[[Sequence[int]], str] = lambda ids: ""
 
     @property
     def card(self) -> ModelCard:
@@ -108,6 +110,7 @@ class TransformersEngine:
         )
         self._default = model_default(loaded.model.generation_config)
         self._eos_ids = _eos_ids(loaded)
+        self._decode = decoder_of(loaded.tokenizer)
         return loaded, await self._choose_loop(loaded)
 
     async def _choose_loop(self, loaded: Loaded) -> LiveLoop | OneByOne:
@@ -207,10 +210,6 @@ class TransformersEngine:
             )
             if spoken.finish_reason is not None:
                 return
-
-    def _decode(self, ids: Sequence[int]) -> str:
-        tokenizer = self._here()[0].tokenizer
-        return str(tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
     def _here(self) -> tuple[Loaded, LiveLoop | OneByOne]:
         loaded, live = self._loaded, self._live

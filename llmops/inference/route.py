@@ -15,6 +15,7 @@ from llmops.admission.refusals import DeadlinePassed, NotReady
 from llmops.admission.ticket import Priority, Ticket
 from llmops.engine.contract import Engine, Generation, ModelCard, Piece, Prompt
 from llmops.events import Emit
+from llmops.inference.deadline import Deadline
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
 from llmops.inference.meter import TokenMeter
@@ -150,14 +151,14 @@ class Inference:
         Raises DeadlinePassed or EngineError.
         """
         exchange = admitted.exchange
-        deadline = asyncio.get_running_loop().time() + self.time_left_s(exchange)
+        deadline = Deadline(asyncio.get_running_loop().time() + self.time_left_s(exchange))
         try:
-            async with asyncio.timeout_at(deadline):
+            with deadline:
                 await admitted.ticket.turn()
             exchange.begin(time.monotonic())
             async with aclosing(self.engine.generate(generation)) as pieces:  # type: ignore[type-var]
                 while True:
-                    async with asyncio.timeout_at(deadline):
+                    with deadline:
                         piece = await anext(pieces, None)
                     if piece is None:
                         break
@@ -170,6 +171,7 @@ class Inference:
         except TimeoutError:
             raise self._too_late(exchange) from None
         finally:
+            deadline.close()
             # Before the answer's end is sent: who asks again at once must not find its own last request still here.
             admitted.ticket.leave(exchange.used_tokens)
             self._note_memory(exchange)
