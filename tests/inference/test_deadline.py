@@ -11,6 +11,11 @@ def soon(after_s: float = 0.01) -> Deadline:
     return Deadline(asyncio.get_running_loop().time() + after_s)
 
 
+async def hold(deadline: Deadline, for_s: float = 60.0) -> None:
+    with deadline:
+        await asyncio.sleep(for_s)
+
+
 async def test_a_wait_that_is_too_long_ends() -> None:
     deadline = soon()
     with pytest.raises(TimeoutError), deadline:
@@ -33,23 +38,15 @@ async def test_between_waits_nothing_is_ended_and_the_next_one_ends_at_once() ->
 async def test_waits_may_be_of_different_tasks() -> None:
     deadline = soon()
 
-    async def wait(for_s: float) -> None:
-        with deadline:
-            await asyncio.sleep(for_s)
-
-    await asyncio.create_task(wait(0))
+    await asyncio.create_task(hold(deadline, 0))
     with pytest.raises(TimeoutError):
-        await asyncio.create_task(wait(60))
+        await asyncio.create_task(hold(deadline))
 
 
 async def test_somebody_elses_cancellation_stays_one() -> None:
     deadline = soon(60)
 
-    async def wait() -> None:
-        with deadline:
-            await asyncio.sleep(60)
-
-    task = asyncio.create_task(wait())
+    task = asyncio.create_task(hold(deadline))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -60,11 +57,7 @@ async def test_somebody_elses_cancellation_stays_one() -> None:
 async def test_a_cancellation_at_the_same_moment_wins() -> None:
     deadline = soon(0)
 
-    async def wait() -> None:
-        with deadline:
-            await asyncio.sleep(60)
-
-    task = asyncio.create_task(wait())
+    task = asyncio.create_task(hold(deadline))
     await asyncio.sleep(0)
     task.cancel()
     deadline._pass()
