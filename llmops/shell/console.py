@@ -5,12 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 _WIDE = 2000
 """A file or a pipe has no width: no line is broken there."""
+_SHORT = 16
+"""Characters of a number, a unit, a word: torn apart they are hard to read."""
+_LEAST = 8
+"""That a longer one is given a line."""
 
 
 def console_for() -> Console:
@@ -21,11 +26,17 @@ def console_for() -> Console:
 def print_folded(
     console: Console, names: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = ()
 ) -> None:
-    """As a table whose cells go on in a second line where they must."""
-    table = _table()
-    for name in names:
-        table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold")
-    for row in rows:
+    """As a table whose long cells go on in a second line; upright where that is not enough."""
+    table, kept = _table(gap=1), list(rows)
+    widths = [max(map(cell_len, column)) for column in zip(names, *kept, strict=True)]
+    room = console.width - sum((width if width <= _SHORT else _LEAST) + 1 for width in widths)
+    if room < 0:
+        print_upright(console, names, kept)
+        return
+    for name, width in zip(names, widths, strict=True):
+        whole = width if width <= _SHORT else None
+        table.add_column(Text(name), justify="right" if name in right else "left", overflow="fold", width=whole)
+    for row in kept:
         table.add_row(*map(Text, row))
     console.print(table)
 
@@ -39,5 +50,5 @@ def print_upright(console: Console, names: Sequence[str], rows: Iterable[Sequenc
         console.print(table)
 
 
-def _table(*headers: str) -> Table:
-    return Table(*headers, box=None, pad_edge=False, header_style="bold")
+def _table(*headers: str, gap: int = 2) -> Table:
+    return Table(*headers, box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")

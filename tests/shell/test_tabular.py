@@ -55,11 +55,26 @@ def test_in_a_terminal_that_is_wide_enough_the_names_are_bold(monkeypatch: pytes
 
 
 def test_what_is_too_wide_for_a_terminal_goes_on_below(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
-    in_a_terminal(monkeypatch, 12)
-    print_table(("name", "n"), [("abcdefghijklmnop", 1), ("[bold]x", 22)], right=("n",))
+    in_a_terminal(monkeypatch, 16)
+    print_table(("name", "n"), [("abcdefghijklmnopqrst", 1), ("[bold]x", 22)], right=("n",))
     lines = bare_lines_of(capsys)
-    assert max(map(len, lines)) <= 12
-    assert "".join(line[:9].strip() for line in lines) == "name" + "abcdefghijklmnop" + "[bold]x"
+    assert max(map(len, lines)) <= 16
+    assert "".join(line[:13].strip() for line in lines) == "name" + "abcdefghijklmnopqrst" + "[bold]x"
+
+
+def test_where_short_cells_would_be_torn_apart_each_value_has_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    in_a_terminal(monkeypatch, 20)
+    print_table(("model", "needs", "verdict"), [("a/very/long/name", "1.72 GiB", "comfortable")])
+    lines = [line.split() for line in bare_lines_of(capsys)]
+    assert lines[2:] == [["needs", "1.72", "GiB"], ["verdict", "comfortable"]]
+
+
+def test_where_there_is_room_for_it_only_long_cells_are_folded(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    in_a_terminal(monkeypatch, 36)
+    print_table(("model", "needs", "verdict"), [("a/very/long/name/of/a/model", "1.72 GiB", "comfortable")])
+    assert bare_lines_of(capsys)[1].split(maxsplit=1)[1] == "1.72 GiB comfortable"
 
 
 def test_many_columns_that_a_terminal_is_too_narrow_for_go_one_a_line(
