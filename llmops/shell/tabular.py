@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
 
-import typer
 from rich.cells import cell_len
 
 from llmops.untrusted import safe_line, spelled_out
@@ -20,6 +19,8 @@ _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula (OWASP, CSV injection; full width ones as well)."""
 _LONGEST_BYTES = 16
 _GAP = "  "
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
+"""Select Graphic Rendition, ECMA-48 8.3.117."""
 _MOST_COLUMNS = 10
 
 
@@ -56,8 +57,9 @@ def _print_aligned(
             blank = " " * (width - cell_len(cell))
             padded.append(blank + cell if name in right else cell + blank)
         lines.append(_GAP.join(padded).rstrip())
-    typer.secho(lines[0], bold=True)
-    for line in lines[1:]:
+    if sys.stdout.isatty():
+        lines[0] = f"{_BOLD}{lines[0]}{_PLAIN}"
+    for line in lines:
         print(line)
 
 
