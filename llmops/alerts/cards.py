@@ -9,9 +9,8 @@ from llmops.alerts.gauges import Limits, gauge_finding
 from llmops.alerts.phrases import say
 from llmops.alerts.rules import Finding
 
-THROTTLED_RULE_ID, ERRORS_RULE_ID, SILENT_RULE_ID, LOST_RULE_ID = (
-    "gpu_throttled", "gpu_errors", "gpu_silent", "gpu_lost",
-)  # fmt: skip
+THROTTLED_RULE_ID, ERRORS_RULE_ID = "gpu_throttled", "gpu_errors"
+SILENT_RULE_ID, LOST_RULE_ID = "gpu_silent", "gpu_lost"
 SLOWDOWNS = ("hw_slowdown", "hw_thermal", "hw_power_brake", "sw_thermal")
 """Reasons of a slower card that somebody must look at. A power cap kept by software is how many cards run all day."""
 THROTTLED = Limits(fire=0.5, clear=0.1, for_s=300.0, keep_s=300.0)
@@ -106,7 +105,7 @@ def silent_finding(silent_s: float | None, limit_s: float = SILENT_S, *, is_expe
 
 def lost_finding(lost: Sequence[str] | None, limit_s: float = SILENT_S) -> Finding:
     """Cards that fell silent while others go on, by name; None: not known, as where none of them says anything."""
-    sentence = "unknown" if lost is None else "above" if lost else "below"
+    calm = say("gpu_lost.unknown" if lost is None else "gpu_lost.below")
     parts = tuple(say("gpu_lost.above", device=name, value=limit_s) for name in lost or ())
     return Finding(
         rule_id=LOST_RULE_ID,
@@ -115,6 +114,6 @@ def lost_finding(lost: Sequence[str] | None, limit_s: float = SILENT_S) -> Findi
         active=None if lost is None else bool(lost),
         value=None if lost is None else float(len(lost)),
         threshold=1.0,
-        reason=say("several", parts=parts) if parts else say(f"gpu_lost.{sentence}"),
+        reason=say("several", parts=parts) if parts else calm,
         keep_s=SILENT_KEEP_S,
     )

@@ -27,8 +27,7 @@ class TextStream:
             return ""
         fresh = text[len(self._before()) :]
         if fresh or waiting >= _LONGEST_WAIT:
-            # Nothing stood before it: then the next token finds what was decoded just now.
-            self._shown_text = text if not self._shown else None
+            self._shown_text = None
             del self._window[: self._shown]
             self._shown = len(self._window)
         return fresh

@@ -11,6 +11,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 _MOST_KEPT = 1 << 16
 
 
+@functools.lru_cache(maxsize=1)
 def decoder_of(tokenizer: Any) -> Callable[[Sequence[int]], str]:
     """Decodes ids without special tokens and without tidying up spaces.
 

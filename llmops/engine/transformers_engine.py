@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
 import torch
@@ -69,7 +69,6 @@ class TransformersEngine:
         self._last_card: ModelCard | None = None  # the record of a stopped engine's last requests still names it
         self._default = Sampling()
         self._eos_ids: frozenset[int] = frozenset()
-        self._decode: Callable[[Sequence[int]], str] = lambda ids: ""
 
     @property
     def card(self) -> ModelCard:
@@ -110,7 +109,6 @@ class TransformersEngine:
         )
         self._default = model_default(loaded.model.generation_config)
         self._eos_ids = _eos_ids(loaded)
-        self._decode = decoder_of(loaded.tokenizer)
         return loaded, await self._choose_loop(loaded)
 
     async def _choose_loop(self, loaded: Loaded) -> LiveLoop | OneByOne:
@@ -193,7 +191,8 @@ class TransformersEngine:
         self._loaded = self._live = None
 
     async def _pieces(self, flow: Flow, generation: Generation) -> AsyncIterator[Piece]:
-        speech = Speech(self._decode, generation.stop, self._eos_ids, stop_loops=generation.stop_loops)
+        decode = decoder_of(self._here()[0].tokenizer)
+        speech = Speech(decode, generation.stop, self._eos_ids, stop_loops=generation.stop_loops)
         while True:
             arrival = await flow.next()
             spoken = speech.say(arrival.tokens, is_last=arrival.is_last)

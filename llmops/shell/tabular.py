@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -21,7 +22,6 @@ _LONGEST_BYTES = 16
 _GAP = "  "
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 """Select Graphic Rendition, ECMA-48 8.3.117."""
-_MOST_COLUMNS = 10
 
 
 def form_of(*, as_json: bool, as_csv: bool) -> Form:
@@ -30,7 +30,7 @@ def form_of(*, as_json: bool, as_csv: bool) -> Form:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
-    """Aligned; `right` names the columns of numbers. Many columns that a terminal is too narrow for go one a line."""
+    """Aligned; `right` names the columns of numbers. What a terminal is too narrow for is folded, or upright."""
     names = [safe_line(name) for name in columns]
     cells = [[safe_line(shown(value)) for value in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
@@ -38,12 +38,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right:
     if not sys.stdout.isatty() or needed <= shutil.get_terminal_size().columns:
         _print_aligned(names, cells, widths, right)
         return
-    from llmops.shell.console import console_for, print_folded, print_upright
+    from llmops.shell.console import print_narrow
 
-    if len(names) > _MOST_COLUMNS:
-        print_upright(console_for(), names, cells)
-    else:
-        print_folded(console_for(), names, cells, right=right)
+    print_narrow(names, cells, widths, right)
 
 
 def _print_aligned(
@@ -57,7 +54,7 @@ def _print_aligned(
             blank = " " * (width - cell_len(cell))
             padded.append(blank + cell if name in right else cell + blank)
         lines.append(_GAP.join(padded).rstrip())
-    if sys.stdout.isatty():
+    if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         lines[0] = f"{_BOLD}{lines[0]}{_PLAIN}"
     for line in lines:
         print(line)

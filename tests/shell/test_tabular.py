@@ -54,6 +54,13 @@ def test_in_a_terminal_that_is_wide_enough_the_names_are_bold(monkeypatch: pytes
     assert lines_of(capsys)[:2] == ["\x1b[1mmodel     tokens/s\x1b[0m", "通义千问        12"]
 
 
+def test_a_terminal_that_knows_no_colours_is_sent_none(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    in_a_terminal(monkeypatch, 80)
+    monkeypatch.setenv("TERM", "dumb")
+    print_table(NAMES, ROWS)
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_what_is_too_wide_for_a_terminal_goes_on_below(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
     in_a_terminal(monkeypatch, 16)
     print_table(("name", "n"), [("abcdefghijklmnopqrst", 1), ("[bold]x", 22)], right=("n",))
