@@ -100,7 +100,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         embeddings=embeddings,
         cors_origins=settings.serve.cors_origins,
     )
-    server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s))
+    server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s), lambda: gate.is_crowded)
     keeper = asyncio.create_task(_keep(station, server, url, embeddings))
     sampling.start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import itertools
+import math
 from collections.abc import Callable
 
 from llmops.admission.bucket import Buckets
@@ -17,6 +18,9 @@ _SPARE_TOKENS = 0.25
 """A newcomer finds so much more of the queue's tokens, as it finds spare places."""
 COMPANY_S = 10.0
 """Whoever had a request here so lately is still here: people read before they ask again."""
+
+CROWDED_S = 0.2
+"""Whoever sends too much sends its next request within this time."""
 
 
 class Gate:
@@ -67,6 +71,7 @@ class Gate:
         self._running_of: collections.Counter[str] = collections.Counter()
         self._seen_at: dict[str, float] = {}  # whoever was here lately, the longest ago first
         self._mean_hold_s: float | None = None
+        self._turned_away_at = -math.inf
         self._draining = False
 
     @property
@@ -93,6 +98,11 @@ class Gate:
     def draining(self) -> bool:
         """True once `drain` was called."""
         return self._draining
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether somebody was turned away a moment ago because the queue was full."""
+        return self._clock() - self._turned_away_at < CROWDED_S
 
     def drain(self) -> None:
         """From now on nothing enters; what entered may finish."""
@@ -124,7 +134,11 @@ class Gate:
         )
         starts = self._may_start(ticket, now)
         if not starts:
-            self._check_queue(ticket, within_s)
+            try:
+                self._check_queue(ticket, within_s)
+            except QueueFull:
+                self._turned_away_at = now
+                raise
         self._charge(user, tokens, now)
         self._see(ticket, now)
         if starts:
@@ -230,13 +244,9 @@ class Gate:
             )
 
     def _charge(self, user: str, tokens: int, now: float) -> None:
-        wait_s = self._buckets.wait_s(user, now)
-        what = "requests"
-        if (
-            self._token_buckets is not None
-            and (tokens_wait_s := self._token_buckets.wait_s(user, now, tokens)) > wait_s
-        ):
-            what, wait_s = "tokens", tokens_wait_s
+        wait_s, what = self._buckets.wait_s(user, now), "requests"
+        if self._token_buckets is not None:
+            wait_s, what = max((wait_s, what), (self._token_buckets.wait_s(user, now, tokens), "tokens"))
         if wait_s > 0:
             raise RateLimited(f"Too many {what} from this user: try again in {wait_s:.1f} s.", wait_s)
         self._buckets.spend(user, now)

@@ -7,18 +7,49 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from llmops.api.listener import Listener
 
 _log = logging.getLogger(__name__)
 BACKLOG = 2048
 
 
-class Server(uvicorn.Server):
-    """The first SIGTERM or SIGINT drains; the second one ends at once."""
+class _Connection(HttpToolsProtocol):
+    """uvicorn's, told between which addresses (host, port) it is: to ask the system for them, as it does itself, gives
+    the interpreter away to whoever computes, twice for each connection."""
 
-    def __init__(self, app: ASGIApp, drain: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        server: tuple[str, int],
+        client: tuple[str, int],
+    ) -> None:
+        super().__init__(config, server_state, app_state)
+        self.server, self.client, self.scheme = server, client, "http"
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.connections.add(self)
+        self.transport, self.flow = transport, FlowControl(transport)
+
+
+class Server(uvicorn.Server):
+    """The first SIGTERM or SIGINT drains; the second one ends at once.
+
+    is_crowded: whether requests are being turned away, see `Listener`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, drain: Callable[[], Awaitable[None]], is_crowded: Callable[[], bool] = lambda: False
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -33,6 +64,7 @@ class Server(uvicorn.Server):
             )
         )
         self._drain = drain
+        self._is_crowded = is_crowded
         self._draining: asyncio.Task[None] | None = None
         self._was_told = False
         self._serving_loop: asyncio.AbstractEventLoop | None = None
@@ -46,6 +78,15 @@ class Server(uvicorn.Server):
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, but for who lets connections in."""
+        await super().startup(sockets=[])
+        self.servers = [self._listener(sock) for sock in sockets or ()]  # type: ignore[misc]
+
+    def _listener(self, sock: socket.socket) -> Listener:
+        config, state, kept, here = self.config, self.server_state, self.lifespan.state, sock.getsockname()[:2]
+        return Listener(sock, lambda there: _Connection(config, state, kept, here, there[:2]), self._is_crowded)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by the signal. uvicorn would stop listening at once; we answer 503 until the last answer is out."""
@@ -72,7 +113,7 @@ class Server(uvicorn.Server):
 def bind(host: str, port: int) -> socket.socket:
     """A listening TCP socket; port 0 takes a free one. Raises OSError with one sentence."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))

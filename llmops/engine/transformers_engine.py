@@ -60,21 +60,26 @@ class TransformersEngine:
         self._is_demo = is_demo
         self._one_by_one = one_by_one
         self._clock = clock
-        self._rng = rng or random.SystemRandom()
+        self._rng = rng or random.Random()  # noqa: S311 - how tokens are drawn is no secret
         self._progress = Progress()
         self._stopped = False
         self._loaded: Loaded | None = None
         self._live: LiveLoop | OneByOne | None = None
         self._arithmetic: PeakArithmetic | None = None
-        self._last_card: ModelCard | None = None  # the record of a stopped engine's last requests still names it
+        self._carded: tuple[object, ModelCard] | None = None  # of this plan; outlives the engine, for its last events
         self._default = Sampling()
         self._eos_ids: frozenset[int] = frozenset()
 
     @property
     def card(self) -> ModelCard:
-        if self._live is None and self._last_card is not None:
-            return self._last_card
+        if self._live is None and self._carded is not None:
+            return self._carded[1]
         loaded, live = self._here()
+        if self._carded is None or self._carded[0] is not live.plan:  # after a restart it may hold less
+            self._carded = live.plan, self._describe(loaded, live)
+        return self._carded[1]
+
+    def _describe(self, loaded: Loaded, live: LiveLoop | OneByOne) -> ModelCard:
         return ModelCard(
             id=_public_name(self._name, self._is_demo),
             version=loaded.version,
@@ -186,7 +191,7 @@ class TransformersEngine:
         self._stopped = True
         self._progress.abandon()
         if self._live is not None:
-            self._last_card = self.card
+            self._carded = self._live.plan, self.card
             await self._live.close()
         self._loaded = self._live = None
 

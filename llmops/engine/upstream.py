@@ -46,7 +46,7 @@ class UpstreamEngine:
         self._wanted = model
         self._dials = dials
         self._clock = clock
-        self._rng = rng or random.SystemRandom()
+        self._rng = rng or random.Random()  # noqa: S311 - when to try again is no secret
         self._health = Health(state="starting", reason="The upstream was not asked yet.")
         self._link: Link | None = None
         self._row: Row | None = None

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmops.admission.bucket import Buckets
-from llmops.admission.gate import COMPANY_S, Gate
+from llmops.admission.gate import COMPANY_S, CROWDED_S, Gate
 from llmops.admission.refusals import Draining, QueueFull, RateLimited, Refusal
 from llmops.admission.ticket import Ticket
 
@@ -55,6 +55,26 @@ async def test_a_full_queue_refuses_and_takes_no_token() -> None:
     with pytest.raises(QueueFull) as refused:
         gate.admit("a")
     assert refused.value.retry_after_s == 50, "one slot was held for 50 s"
+
+
+async def test_a_house_is_crowded_for_a_moment_after_it_turned_somebody_away() -> None:
+    clock = Clock()
+    gate = gate_of(clock=clock, burst=3)
+    gate.admit("a"), gate.admit("a")
+    assert not gate.is_crowded  # full, but nobody was turned away
+    with pytest.raises(QueueFull):
+        gate.admit("a")
+    assert gate.is_crowded
+    clock.now += CROWDED_S
+    assert not gate.is_crowded
+
+
+async def test_who_spends_too_much_makes_no_crowd() -> None:
+    gate = gate_of(max_running=5, burst=1)
+    gate.admit("a")
+    with pytest.raises(RateLimited):
+        gate.admit("a")
+    assert not gate.is_crowded
 
 
 async def test_an_empty_bucket_refuses_one_user_only() -> None:

@@ -151,7 +151,7 @@ async def running(
         embeddings=embeddings,
         cors_origins=cors_origins,
     )
-    server = Server(app, drain)
+    server = Server(app, drain, is_crowded=lambda: gate.is_crowded)
     if start:
         await engine.start()
         if embedding is not None:
