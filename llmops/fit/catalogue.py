@@ -27,7 +27,8 @@ Hosts = Mapping[tuple[str, Scheme], Pace]
 def models_of(text: str) -> tuple[Model, ...]:
     """The catalogue from its JSON."""
     return tuple(
-        Model(name=row["name"], config=row["config"], source="catalogue") for row in json.loads(text)["models"]
+        Model(name=row["name"], config=row["config"], source="catalogue", seen_in=tuple(row["seen_in"]))
+        for row in json.loads(text)["models"]
     )
 
 

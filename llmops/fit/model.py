@@ -18,7 +18,7 @@ _HALF = 2
 class Model:
     """stored_bytes: of a folder that came quantised in a way of its own; its weights are loaded as they are.
 
-    source: where the sizes come from, in words.
+    source: where the sizes come from, in words. seen_in: public places that tell the same sizes.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Model:
     source: str
     files: tuple[Tensor, ...] = ()
     stored_bytes: int | None = None
+    seen_in: tuple[str, ...] = ()
 
     @cached_property
     def tensors(self) -> tuple[Tensor, ...]:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+from typing import TYPE_CHECKING
+
 from llmops.fit.cards import Box, Card
 from llmops.gpu.contract import SamplerUnavailable
-from llmops.gpu.driver import CardFacts, driver, facts
+
+if TYPE_CHECKING:
+    from llmops.gpu.driver import CardFacts
 
 _REACHED = 0.75
 """Of what a PCIe link could carry, by copies from pinned memory."""
@@ -14,6 +20,10 @@ _USUAL_LINK = 16e9
 
 def read_box() -> Box | None:
     """The cards as one box of the least of them; None where no driver answers or no card tells its memory."""
+    if sys.platform == "linux" and not _has_library():
+        return None
+    from llmops.gpu.driver import driver, facts  # the binding is slow to import, and of no use without its library
+
     try:
         with driver() as handles:
             cards = [card for handle in handles if (card := _card(facts(handle))) is not None]
@@ -22,6 +32,15 @@ def read_box() -> Box | None:
     if not cards:
         return None
     return Box(min(cards, key=lambda card: card.free_bytes), len(cards), is_simulated=False)
+
+
+def _has_library() -> bool:
+    """Whether the loader finds NVIDIA's library under the name that its binding asks for."""
+    try:
+        ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _card(found: CardFacts) -> Card | None:

@@ -14,6 +14,7 @@ from llmops.gpu.identity import identify, memory_of
 from llmops.gpu.links import active_links
 from llmops.gpu.parts import Parts
 from llmops.gpu.pcie import PcieRates
+from llmops.gpu.samples import bare_sample, part_sample
 from llmops.gpu.xids import XidCount
 
 _MHZ = 1e6
@@ -44,7 +45,7 @@ class Card:
         sample = self._whole(now, xids)
         if not self._questions.answered:
             raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
-        return [sample, *self._parts.samples(now)]
+        return [sample, *(part_sample(handle, identity, now) for handle, identity in self._parts.found())]
 
     def _whole(self, now: float, xids: XidCount | None) -> SampleEvent:
         handle, ask, scaled = self.handle, self._questions.ask, self._scaled
@@ -52,7 +53,7 @@ class Card:
         rates = ask("utilization", lambda: pynvml.nvmlDeviceGetUtilizationRates(handle))
         tx, rx = self._pcie.rates(now)
         return dataclasses.replace(
-            self.identity.sample(now, xids),
+            bare_sample(self.identity, now, xids),
             utilization=None if rates is None else rates.gpu / 100,
             memory_used_bytes=used,
             memory_limit_bytes=total,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from llmops.events import SampleEvent
+if TYPE_CHECKING:
+    from llmops.events import SampleEvent
 
 
 class SamplerUnavailable(Exception):

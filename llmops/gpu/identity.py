@@ -7,9 +7,7 @@ from typing import Any
 
 import pynvml
 
-from llmops.events import SampleEvent
 from llmops.gpu.asking import Questions
-from llmops.gpu.xids import XidCount
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,19 +20,6 @@ class Identity:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.id})"
-
-    def sample(self, now: float, xids: XidCount | None = None) -> SampleEvent:
-        """One without measurements."""
-        return SampleEvent(
-            at=now,
-            device_id=self.id,
-            device_name=self.name,
-            device_model=self.name,
-            vendor="nvidia",
-            driver_version=self.driver_version,
-            xid_count=None if xids is None else xids.count,
-            xid_last=None if xids is None else xids.last,
-        )
 
 
 def identify(handle: Any, driver_version: str) -> Identity:

@@ -15,6 +15,7 @@ from llmops.events import SampleEvent
 from llmops.gpu.asking import DRIVER_GONE, no_driver
 from llmops.gpu.card import Card
 from llmops.gpu.identity import text
+from llmops.gpu.samples import bare_sample
 from llmops.gpu.xids import XidCount, XidWatch
 
 _log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class NvmlSampler:
             retry_s = _CARD_RETRY_S if self._cards else _DRIVER_RETRY_S
             self._retry_at = self._clock() + retry_s
             _log.warning("%s is away (%s): trying again every %.0f s", card.identity, error, retry_s)
-            return [card.identity.sample(now, xids)] if xids is not None and xids.count else []
+            return [bare_sample(card.identity, now, xids)] if xids is not None and xids.count else []
 
     def _is_one_more(self) -> bool:
         """The driver has more cards than a moment ago."""

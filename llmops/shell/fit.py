@@ -70,7 +70,8 @@ def list_models(*, as_json: bool) -> int:
     """The catalogue."""
     models = read_known().models
     if as_json:
-        print(json.dumps([{"name": model.name, "parameters": model.parameters} for model in models], indent=2))
+        told = [{"name": each.name, "parameters": each.parameters, "seen_in": each.seen_in} for each in models]
+        print(json.dumps(told, indent=2))
     else:
         fit_table.print_models(models)
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pynvml
 import pytest
 
@@ -48,3 +50,17 @@ def test_a_driver_that_goes_away_is_no_box(driver: Driver, call: str) -> None:
 
 def test_a_driver_without_cards_is_no_box(driver: Driver) -> None:
     assert read_box() is None
+
+
+def test_where_the_library_is_not_there_the_binding_is_not_even_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[str]()
+
+    def missing(name: str) -> None:
+        asked.append(name)
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", missing)
+    monkeypatch.delitem(sys.modules, "llmops.gpu.driver", raising=False)
+    assert read_box() is None
+    assert asked == ["libnvidia-ml.so.1"]
+    assert "llmops.gpu.driver" not in sys.modules

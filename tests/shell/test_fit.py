@@ -120,7 +120,9 @@ def test_without_a_gpu_it_says_so_and_how_to_try_one_out() -> None:
 def test_the_lists_are_there() -> None:
     assert "Qwen/Qwen2.5-7B-Instruct" in fit("--models")[1]
     assert "RTX 4090" in fit("--cards")[1]
-    assert len(json.loads(fit("--models", "--json")[1])) >= 40
+    models = json.loads(fit("--models", "--json")[1])
+    assert len(models) >= 40
+    assert all(model["parameters"] > 0 and model["seen_in"] for model in models)
     assert len(json.loads(fit("--cards", "--json")[1])) >= 40
 
 
