@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from llmops.cli.flags import AsJson, State, load_dials
+from llmops.statefolder import STORE, quick_state_directory
 
 app = typer.Typer()
 
@@ -30,6 +32,11 @@ def fit(
     if models or cards:
         raise typer.Exit(verb.list_models(as_json=as_json) if models else verb.list_cards(as_json=as_json))
     question = verb.Question(model=model, context=ctx, scheme=quant, batch=batch, gpu=gpu, at_least=speed)
-    raise typer.Exit(
-        verb.run(question, lambda: load_dials({"state.directory": state}, log=False).settings, as_json=as_json)
-    )
+    raise typer.Exit(verb.run(question, lambda: _record_under(state), as_json=as_json))
+
+
+def _record_under(state: str | None) -> Path:
+    folder = quick_state_directory(state)
+    if folder is None:
+        folder = load_dials({"state.directory": state}, log=False).settings.state.directory
+    return folder / STORE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,11 +9,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from llmops.settings.section import PositiveSeconds, Section
-
-
-def default_state_directory() -> Path:
-    """Where the record lives: `$XDG_STATE_HOME/llmops`, or `~/.local/state/llmops`."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "llmops"
+from llmops.statefolder import STORE, default_state_directory
 
 
 class StateSettings(Section):
@@ -32,7 +27,7 @@ class StateSettings(Section):
     @property
     def store(self) -> Path:
         """The SQLite file: an index of the journal, rebuilt when deleted."""
-        return self.directory / "llmops.sqlite"
+        return self.directory / STORE
 
     @property
     def ship(self) -> Path:

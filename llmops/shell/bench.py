@@ -16,14 +16,14 @@ from llmops.client import RequestRefused, ServeUnreachable
 from llmops.events.names import to_fields
 from llmops.recording import open_record
 from llmops.settings import Settings
-from llmops.shell.status import readable_store
+from llmops.shell.record import readable_store
 from llmops.untrusted import safe_line
 
 
 def run(settings: Settings, url: str, *, as_json: bool) -> int:
     """0 when every request was answered, 1 when some failed or nobody answered."""
     dials = settings.bench
-    with readable_store(settings) as (store, _):
+    with readable_store(settings.state.store) as (store, _):
         runs = store.benchmarks(limit=20) if store is not None else []
     try:
         measured = asyncio.run(

@@ -6,7 +6,8 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from llmops.fit.advice import offload, tensors_split
 from llmops.fit.cards import Box
@@ -19,9 +20,6 @@ from llmops.fit.weights import Scheme
 from llmops.shell import fit_table
 from llmops.shell.fitting import Known, box_for, model_for, read_known, stored_scheme, with_own_runs
 from llmops.untrusted import safe_line
-
-if TYPE_CHECKING:
-    from llmops.settings import Settings
 
 NO_GPU = (
     "There is no NVIDIA GPU here that a driver answers for. Name one to try it out, "
@@ -41,16 +39,16 @@ class Question:
     at_least: float = 0.0
 
 
-def run(question: Question, settings: Callable[[], Settings], *, as_json: bool) -> int:
+def run(question: Question, record: Callable[[], Path], *, as_json: bool) -> int:
     """0 when something fits, 1 when nothing does or there is no card to judge, 2 for a question that is wrong.
 
-    settings: asked for only where this box has a GPU, whose own runs are in the record.
+    record: the store's file, asked for only where this box has a GPU, whose own runs are in it.
     """
     try:
         known = read_known()
         box = box_for(question.gpu, known)
         if box is not None and not box.is_simulated:
-            known = with_own_runs(known, box, settings())
+            known = with_own_runs(known, box, record())
         if question.model is None:
             return _what_fits(question, box, known, as_json)
         model = model_for(question.model, known)

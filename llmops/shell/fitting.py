@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import llmops.fit
 from llmops.fit.cards import Box, Card, box_of, cards_of
@@ -15,9 +15,6 @@ from llmops.fit.errors import BadFit
 from llmops.fit.model import Model
 from llmops.fit.own import Measured, own_hosts
 from llmops.fit.weights import Scheme
-
-if TYPE_CHECKING:
-    from llmops.settings import Settings
 
 _DATA = Path(llmops.fit.__file__).parent
 _BITS = 4
@@ -63,20 +60,22 @@ def _with_bandwidth(box: Box, cards: tuple[Card, ...]) -> Box:
     return dataclasses.replace(box, card=card)
 
 
-def with_own_runs(known: Known, box: Box, settings: Settings) -> Known:
-    """The same, with the pace of this box as its benchmarks in the record tell it."""
-    return dataclasses.replace(known, hosts={**known.hosts, **own_hosts(_measured(settings), known.models, box.card)})
+def with_own_runs(known: Known, box: Box, record: Path) -> Known:
+    """The same, with the pace of this box as its benchmarks in the record tell it, where there is one."""
+    if not record.exists():
+        return known
+    return dataclasses.replace(known, hosts={**known.hosts, **own_hosts(_measured(record), known.models, box.card)})
 
 
-def _measured(settings: Settings) -> Iterator[Measured]:
+def _measured(record: Path) -> Iterator[Measured]:
     from llmops.events import BenchmarkEvent
     from llmops.events.names import name_of
-    from llmops.shell.status import readable_store
+    from llmops.shell.record import readable_store
 
     def told(document: Any, attribute: str) -> Any:
         return document.get(name_of(BenchmarkEvent, attribute))
 
-    with readable_store(settings) as (store, _):
+    with readable_store(record) as (store, _):
         found = [] if store is None else store.benchmarks(limit=_MOST_RUNS)
     for document in found:
         step_s, scheme = told(document, "tpot_p50_s"), told(document, "quantization") or "none"

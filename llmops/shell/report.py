@@ -8,13 +8,14 @@ from llmops.overview import look
 from llmops.overview.counting import AHEAD_S
 from llmops.settings import Settings
 from llmops.shell.console import console_for
-from llmops.shell.status import as_table, readable_store
+from llmops.shell.record import readable_store
+from llmops.shell.status import as_table
 
 
 def print_report(settings: Settings, *, started_at: float, asked: int, unanswered: int) -> int:
     """0 when every question since `started_at` was answered in time, the record agrees, and no alert fires; else 1."""
     now = time.time()
-    with readable_store(settings) as (store, problem):
+    with readable_store(settings.state.store) as (store, problem):
         overview = look(store, settings.serve.url, now, objectives=settings.objectives)
         outcomes = store.outcomes(started_at, now + AHEAD_S) if store else {}
         p99_s = store.percentiles("duration", started_at, now + AHEAD_S).p99 if store else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import json
@@ -19,16 +18,15 @@ from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import Settings
 from llmops.shell.console import console_for
 from llmops.shell.devices import device_rows
-from llmops.store.contract import Percentiles, Store
-from llmops.store.errors import StoreUnreadable
-from llmops.store.sqlite import open_store
+from llmops.shell.record import readable_store
+from llmops.store.contract import Percentiles
 from llmops.untrusted import safe_line
 
 
 def run(settings: Settings, url: str, *, as_json: bool) -> int:
     """Print it; 0 ok, 1 degraded, 2 neither serve nor record can be read."""
     fetch = functools.partial(fetch_snapshot, api_key=settings.watch.key)
-    with readable_store(settings) as (store, problem):
+    with readable_store(settings.state.store) as (store, problem):
         overview = look(
             store, url, time.time(), objectives=settings.objectives, journal=settings.state.journal, fetch=fetch
         )
@@ -43,18 +41,6 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
             table.add_row("[bold]ship[/]", escape(safe_line(shipping.sentence())))
         console_for().print(table)
     return exit_code(overview)
-
-
-@contextlib.contextmanager
-def readable_store(settings: Settings) -> Iterator[tuple[Store | None, str | None]]:
-    """The record, read only; or why there is none that can be read, as a sentence."""
-    try:
-        store = open_store(settings.state.store, read_only=True)
-    except StoreUnreadable as error:
-        yield None, str(error)
-        return
-    with contextlib.closing(store):
-        yield store, None
 
 
 def as_table(overview: Overview, problem: str | None) -> Table:
