@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from llmops.admission.gate import Gate
@@ -51,7 +51,7 @@ class Station:
 
     def snapshot(self) -> ServeSnapshot:
         """Everything at this moment; costs microseconds and never waits."""
-        card = self.card
+        card, devices = self.card, self.devices()
         stats = None if card is None else self.engine.stats()
         return ServeSnapshot(
             schema_version=SCHEMA_VERSION,
@@ -74,10 +74,19 @@ class Station:
             events_dropped=self.bus.lost,
             events_waiting=self.bus.waiting,
             events_trouble=self.bus.trouble,
-            devices=tuple(_device(sample) for sample in self.devices()),
+            devices=tuple(_device(sample) for sample in devices),
             sample_interval_s=self.sample_interval_s,
-            environment=self.environment,
+            environment=self.environment | _of_the_card(card, devices),
         )
+
+
+def _of_the_card(card: ModelCard | None, devices: Sequence[SampleEvent]) -> dict[str, str]:
+    """Versions that are known where a card computes; runs without them are none of a card."""
+    cuda = None if card is None else card.cuda_version
+    if cuda is None:
+        return {}
+    driver = next((device.driver_version for device in devices if device.driver_version is not None), None)
+    return {"cuda": cuda} if driver is None else {"cuda": cuda, "driver": driver}
 
 
 def _model(card: ModelCard) -> ModelSnapshot:

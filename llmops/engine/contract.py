@@ -86,6 +86,7 @@ class ModelCard:
     cache_tokens: prompts and answers that its cache holds at once, in tokens; None: nothing is known of a limit.
     fair_share: of the generations that it runs at once, how many may be one user's and leave another's at least half as
     quick as alone; 1: they do not slow each other down.
+    cuda_version: of the torch that computes on a card; None: it computes elsewhere, or nothing is known of it.
     """
 
     id: str
@@ -97,6 +98,7 @@ class ModelCard:
     is_demo: bool = False
     cache_tokens: int | None = None
     fair_share: float = 1.0
+    cuda_version: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,11 @@ _FAIR_SHARE_ELSEWHERE = 1 / 2
 _Loop = TypeVar("_Loop", LiveLoop, OneByOne)
 
 
+def cuda_version(device: str) -> str | None:
+    """Of the torch that computes on this type of device; None where that is not CUDA."""
+    return torch.version.cuda if device == "cuda" else None
+
+
 class TransformersEngine:
     """Batches where the model can be batched, else goes one by one. Used from one event loop.
 
@@ -90,6 +95,7 @@ class TransformersEngine:
             is_demo=self._is_demo,
             cache_tokens=live.plan.tokens,
             fair_share=_FAIR_SHARE.get(loaded.model.device.type, _FAIR_SHARE_ELSEWHERE),
+            cuda_version=cuda_version(loaded.model.device.type),
         )
 
     async def start(self) -> None:

@@ -24,6 +24,9 @@ _FILE_VARIABLE = "LLMOPS_CONFIG"
 _DEFAULT_FILE = Path("llmops.toml")
 _WITH_USER = re.compile(r"//[^/]*@")
 """An address with a user in it has a password too."""
+_HOOKS = frozenset({"watch.webhook_url"})
+"""Whoever knows these addresses may post there: the path is a key."""
+_BEYOND_HOST = re.compile(r"(https?://)(?:[^/@]*@)?([^/?#]+)[/?#].+", re.DOTALL)
 
 
 class BadConfiguration(Exception):
@@ -43,7 +46,10 @@ class Loaded:
             for name, field in type(model).model_fields.items():
                 dotted = f"{section}.{name}"
                 value = getattr(model, name)
-                yield dotted, _shown(value), self.origins.get(dotted, "default"), field.description or ""
+                shown = _shown(value)
+                if dotted in _HOOKS:
+                    shown = _BEYOND_HOST.sub(r"\1\2/...", shown)
+                yield dotted, shown, self.origins.get(dotted, "default"), field.description or ""
 
 
 def _shown(value: Any) -> str:

@@ -8,6 +8,7 @@ import torch
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import ModelNotLoaded
 from llmops.engine.placing import attention_for, device_of, is_offloaded, placement, places_of, spread_over
+from llmops.engine.transformers_engine import cuda_version
 
 ON_CPU = not torch.cuda.is_available()
 
@@ -100,3 +101,8 @@ def test_a_model_on_one_gpu_is_batched_with_layers_in_ram_too() -> None:
 )
 def test_layers_that_visit_their_device_are_offloaded(places: set[str], expected: bool) -> None:
     assert is_offloaded(frozenset(places)) is expected
+
+
+def test_the_cuda_of_torch_is_told_for_what_computes_on_a_card_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    assert (cuda_version("cuda"), cuda_version("cpu")) == ("12.8", None)

@@ -208,3 +208,16 @@ def test_a_list_is_shown_as_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMOPS_ALERTS__EMAIL_TO", '["a@b", "c@d"]')
     shown = {name: value for name, value, _, _ in load().rows()}
     assert (shown["alerts.email_to"], shown["serve.cors_origins"]) == ("a@b, c@d", "")
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://hooks.example.org/services/T0/B0/secret", "https://hooks.example.org/..."),
+        ("https://me:word@hooks.example.org/?sig=secret", "https://hooks.example.org/..."),
+        ("http://127.0.0.1:9093", "http://127.0.0.1:9093"),
+    ],
+)
+def test_of_a_webhook_only_the_host_is_shown(address: str, shown: str) -> None:
+    rows = {name: value for name, value, _, _ in load({"watch.webhook_url": address}).rows()}
+    assert rows["watch.webhook_url"] == shown
