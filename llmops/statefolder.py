@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 STORE = "llmops.sqlite"
+_VARIABLE = "LLMOPS_STATE__DIRECTORY"
 
 
 def default_state_directory() -> Path:
@@ -15,12 +16,13 @@ def default_state_directory() -> Path:
 
 def quick_state_directory(flag: str | None) -> Path | None:
     """What `llmops.settings.load` would find for `state.directory`, without the tenth of a second that reading and
-    checking every dial takes. None where there is a file of dials, which only that reads.
+    checking every dial takes. None where another dial is named, in the environment or a file: then they are to be read.
 
     flag: `--state`.
     """
-    given = {name.upper(): value for name, value in os.environ.items() if name.upper().startswith("LLMOPS_")}
-    if given.get("LLMOPS_CONFIG") or given.get("LLMOPS_STATE") or Path("llmops.toml").exists():
+    named = {name: value for name, value in os.environ.items() if value and name.upper().startswith("LLMOPS_")}
+    folder = named.pop(_VARIABLE, None)
+    if named or Path("llmops.toml").exists():
         return None
-    named = flag if flag is not None else given.get("LLMOPS_STATE__DIRECTORY") or None
-    return default_state_directory() if named is None else Path(named).expanduser()
+    given = folder if flag is None else flag
+    return default_state_directory() if given is None else Path(given).expanduser()

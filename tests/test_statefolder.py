@@ -29,13 +29,15 @@ def nothing_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @given(
     flag=FOLDERS,
     variable=FOLDERS,
-    name=st.sampled_from(["LLMOPS_STATE__DIRECTORY", "llmops_state__directory"]),
+    other=st.sampled_from(["", "/elsewhere"]),
 )
-def test_it_is_the_folder_of_the_dials(nothing_said: Path, flag: str | None, variable: str | None, name: str) -> None:
+def test_it_is_the_folder_of_the_dials(nothing_said: Path, flag: str | None, variable: str | None, other: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         if variable is not None:
-            patch.setenv(name, variable)
-        assert quick_state_directory(flag) == load({"state.directory": flag}).settings.state.directory
+            patch.setenv("LLMOPS_STATE__DIRECTORY", variable)
+        patch.setenv("llmops_state__directory", other)
+        assert quick_state_directory(flag) in (None, load({"state.directory": flag}).settings.state.directory)
+        assert (quick_state_directory(flag) is None) == bool(other)
 
 
 @pytest.mark.parametrize(("said", "folder"), [("/xdg", "/xdg/llmops"), ("", "~/.local/state/llmops")])
@@ -46,8 +48,8 @@ def test_without_a_word_it_is_where_state_is_kept(
     assert quick_state_directory(None) == Path(folder).expanduser()
 
 
-@pytest.mark.parametrize("name", ["LLMOPS_CONFIG", "LLMOPS_STATE"])
-def test_a_file_of_dials_or_a_section_as_json_is_for_whoever_reads_all_of_them(
+@pytest.mark.parametrize("name", ["LLMOPS_CONFIG", "LLMOPS_STATE", "LLMOPS_STATE__DIR", "LLMOPS_SERVE__PORT"])
+def test_a_file_of_dials_a_section_as_json_and_what_may_be_mistyped_are_for_whoever_reads_all_of_them(
     nothing_said: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "anything")

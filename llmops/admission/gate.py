@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import itertools
 import math
+import operator
 from collections.abc import Callable
 
 from llmops.admission.bucket import Buckets
@@ -134,11 +135,7 @@ class Gate:
         )
         starts = self._may_start(ticket, now)
         if not starts:
-            try:
-                self._check_queue(ticket, within_s)
-            except QueueFull:
-                self._turned_away_at = now
-                raise
+            self._check_queue(ticket, within_s)
         self._charge(user, tokens, now)
         self._see(ticket, now)
         if starts:
@@ -222,6 +219,7 @@ class Gate:
         line, user, measures = self._line, ticket.user, ticket.priority is Priority.BENCHMARK
         newcomer = user not in self._running_of and not line.waiting_of(user) and not measures
         if len(line) >= self.queue_size + (self._spare_queue if newcomer else 0):
+            self._turned_away_at = ticket.since
             raise QueueFull(
                 f"The queue is full ({len(line)} of {self.queue_size} requests wait): try again later.",
                 self._expected_wait_s(1),
@@ -230,6 +228,7 @@ class Gate:
             raise QueueFull("Benchmarks may fill half of the queue, and do: try again later.", self._expected_wait_s(1))
         allowed = (self._queue_tokens or 0) * (1 + _SPARE_TOKENS * newcomer)
         if self._queue_tokens is not None and line.tokens and line.tokens + ticket.tokens > allowed:
+            self._turned_away_at = ticket.since
             raise QueueFull(
                 f"The queue is full ({line.tokens} of {self._queue_tokens} tokens wait, and this request has "
                 f"{ticket.tokens}): try again later, or ask for less.",
@@ -246,7 +245,8 @@ class Gate:
     def _charge(self, user: str, tokens: int, now: float) -> None:
         wait_s, what = self._buckets.wait_s(user, now), "requests"
         if self._token_buckets is not None:
-            wait_s, what = max((wait_s, what), (self._token_buckets.wait_s(user, now, tokens), "tokens"))
+            waits = (wait_s, what), (self._token_buckets.wait_s(user, now, tokens), "tokens")
+            wait_s, what = max(waits, key=operator.itemgetter(0))
         if wait_s > 0:
             raise RateLimited(f"Too many {what} from this user: try again in {wait_s:.1f} s.", wait_s)
         self._buckets.spend(user, now)

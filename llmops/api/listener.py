@@ -19,6 +19,11 @@ _AT_ONCE = 64
 """Connections before those that are already here get a turn."""
 _RETRY_S = 1.0
 """As long as asyncio's own servers wait when the system has no more file descriptors."""
+_LEFT = (
+    *(errno.ECONNABORTED, errno.EPROTO, errno.ENOPROTOOPT, errno.EOPNOTSUPP),
+    *(errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH, getattr(errno, "ENONET", errno.EPROTO)),
+)
+"""What became of a connection before it was let in: accept(2) says to take the next one."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 Welcome: TypeAlias = Callable[[Any], asyncio.Protocol]
@@ -54,7 +59,7 @@ class Listener:
 
     async def wait_closed(self) -> None:
         """Whoever was let in has its protocol."""
-        await asyncio.gather(*self._entering)
+        await asyncio.gather(*self._entering, return_exceptions=True)
 
     def _listen(self) -> None:
         self._loop.add_reader(self._sock, self._let_in)
@@ -67,13 +72,13 @@ class Listener:
         for _ in range(_AT_ONCE):
             try:
                 connection, address = self._sock.accept()
-            except ConnectionAbortedError:  # it left before it was let in
-                continue
             except BlockingIOError:  # nobody else is at the door
                 if self._is_crowded():
                     self._rest(GATHER_S)
                 return
             except OSError as error:
+                if error.errno in _LEFT:
+                    continue
                 if error.errno not in _EXHAUSTED:
                     raise
                 _log.error("no connection can be let in: %s. Trying again in %g s.", error.strerror, _RETRY_S)

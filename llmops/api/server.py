@@ -22,8 +22,11 @@ BACKLOG = 2048
 
 
 class _Connection(HttpToolsProtocol):
-    """uvicorn's, told between which addresses (host, port) it is: to ask the system for them, as it does itself, gives
-    the interpreter away to whoever computes, twice for each connection."""
+    """uvicorn's, told the addresses (host, port): to ask the system for them, as it does itself, gives the interpreter
+    away to whoever computes, twice for each connection.
+
+    server: where serve listens, which may be every address of the machine.
+    """
 
     def __init__(
         self,
@@ -83,6 +86,13 @@ class Server(uvicorn.Server):
         """As uvicorn's, but for who lets connections in."""
         await super().startup(sockets=[])
         self.servers = [self._listener(sock) for sock in sockets or ()]  # type: ignore[misc]
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, once whoever was at the door is in: it asks those who are there to leave, and waits."""
+        for server in self.servers:
+            server.close()
+            await server.wait_closed()
+        await super().shutdown(sockets)
 
     def _listener(self, sock: socket.socket) -> Listener:
         config, state, kept, here = self.config, self.server_state, self.lifespan.state, sock.getsockname()[:2]

@@ -1,4 +1,4 @@
-"""Every dial and where its value came from; the only reader of the environment and of llmops.toml."""
+"""Every dial and where its value came from; what reads the environment and llmops.toml, with `statefolder`."""
 
 from llmops.settings.alerting import AlertSettings
 from llmops.settings.dials import Settings

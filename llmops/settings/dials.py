@@ -1,4 +1,4 @@
-"""Every dial, one section per station; the only reader of the environment and of llmops.toml.
+"""Every dial, one section per station; beside `statefolder` the only reader of the environment and of llmops.toml.
 
 A value comes from, strongest first: a command-line flag, an environment variable (`LLMOPS_SERVE__PORT`),
 `./llmops.toml` (or the file that `LLMOPS_CONFIG` names), the default. Units are in the names: `_s` seconds,

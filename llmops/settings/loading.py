@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -26,7 +27,6 @@ _WITH_USER = re.compile(r"//[^/]*@")
 """An address with a user in it has a password too."""
 _HOOKS = frozenset({"watch.webhook_url"})
 """Whoever knows these addresses may post there: the path is a key."""
-_BEYOND_HOST = re.compile(r"(https?://)(?:[^/@]*@)?([^/?#]+)[/?#].+", re.DOTALL)
 
 
 class BadConfiguration(Exception):
@@ -48,7 +48,7 @@ class Loaded:
                 value = getattr(model, name)
                 shown = _shown(value)
                 if dotted in _HOOKS:
-                    shown = _BEYOND_HOST.sub(r"\1\2/...", shown)
+                    shown = _host_of(shown)
                 yield dotted, shown, self.origins.get(dotted, "default"), field.description or ""
 
 
@@ -57,6 +57,12 @@ def _shown(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
+
+
+def _host_of(address: str) -> str:
+    parts = urlsplit(address)
+    host = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return address if address in ("", host) else f"{host}/..."
 
 
 def load(flags: Mapping[str, Any] | None = None) -> Loaded:

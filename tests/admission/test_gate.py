@@ -69,6 +69,24 @@ async def test_a_house_is_crowded_for_a_moment_after_it_turned_somebody_away() -
     assert not gate.is_crowded
 
 
+async def test_who_has_no_time_to_wait_makes_no_crowd() -> None:
+    gate = gate_of(queue_size=5)
+    gate.admit("a").leave()  # so that it knows how long a slot is held
+    gate.admit("a"), gate.admit("a")
+    with pytest.raises(QueueFull):
+        gate.admit("a", within_s=-1.0)
+    assert not gate.is_crowded
+
+
+async def test_tokens_that_find_no_room_make_a_crowd() -> None:
+    buckets = Buckets(rate_per_s=1.0, burst=1000)
+    gate = Gate(max_running=1, queue_size=9, buckets=buckets, clock=Clock(), queue_tokens=10)
+    gate.admit("a", 5), gate.admit("a", 10)
+    with pytest.raises(QueueFull):
+        gate.admit("a", 1)
+    assert gate.is_crowded
+
+
 async def test_who_spends_too_much_makes_no_crowd() -> None:
     gate = gate_of(max_running=5, burst=1)
     gate.admit("a")

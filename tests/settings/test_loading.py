@@ -215,6 +215,8 @@ def test_a_list_is_shown_as_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("https://hooks.example.org/services/T0/B0/secret", "https://hooks.example.org/..."),
         ("https://me:word@hooks.example.org/?sig=secret", "https://hooks.example.org/..."),
+        ("https://me:word@hooks.example.org", "https://hooks.example.org/..."),
+        ("https://me:wo@rd@hooks.example.org/x", "https://hooks.example.org/..."),
         ("http://127.0.0.1:9093", "http://127.0.0.1:9093"),
     ],
 )
