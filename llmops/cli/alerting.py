@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli.flags import AsJson, State, load_dials
+from llmops.cli.flags import AsJson, State, load_dials, refuse_flags_before_the_verb
 
 alerts_app = typer.Typer(
     help="Alerts: what fires, who was told, silences, a test message.", invoke_without_command=True
@@ -22,6 +22,7 @@ Since = Annotated[str | None, typer.Option(help="Not before: 2h ago, 7d ago, or 
 @alerts_app.callback()
 def alerts(context: typer.Context, as_json: AsJson = False, state: State = None) -> None:
     """What is pending or firing now, and why people were told or not."""
+    refuse_flags_before_the_verb(context)
     if context.invoked_subcommand is None:
         list_(as_json=as_json, state=state)
 

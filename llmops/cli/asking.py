@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli.flags import AsJson, Model, State, Url, load_dials, url_of
+from llmops.cli.flags import AsJson, Model, State, Url, load_dials, refuse_flags_before_the_verb, url_of
 
 app = typer.Typer()
 bench_app = typer.Typer(invoke_without_command=True)
@@ -53,6 +53,7 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Measure the running server now and compare with the run before."""
+    refuse_flags_before_the_verb(context)
     if context.invoked_subcommand is not None:
         return
     dials = {"bench.requests": requests, "bench.concurrency": concurrency, "bench.max_tokens": max_tokens}

@@ -53,3 +53,22 @@ def load_dials(flags: dict[str, Any], *, log: bool = True) -> Loaded:
 def url_of(loaded: Loaded) -> str:
     """Where serve is."""
     return loaded.settings.watch.serve_url or loaded.settings.serve.url
+
+
+def refuse_flags_before_the_verb(context: typer.Context) -> None:
+    """`llmops slo --state DIR report` would forget the folder: the flags of a group are those of the group alone.
+
+    Raises BadParameter with the command that was meant.
+    """
+    verb = context.invoked_subcommand
+    given = [name for name in context.params if _was_typed(context, name)]
+    if verb is None or not given:
+        return
+    flags = {each.name: each.opts[0] for each in context.command.params}
+    named = " ".join(flags[name] for name in given)
+    raise typer.BadParameter(f"write {named} after {verb}: {context.command_path} {verb} {named} ...")
+
+
+def _was_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

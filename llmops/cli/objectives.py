@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from llmops.cli.flags import AsJson, State, load_dials
+from llmops.cli.flags import AsJson, State, load_dials, refuse_flags_before_the_verb
 
 app = typer.Typer()
 slo_app = typer.Typer(invoke_without_command=True)
@@ -16,6 +16,7 @@ app.add_typer(slo_app, name="slo")
 @slo_app.callback()
 def slo(context: typer.Context, as_json: AsJson = False, state: State = None) -> None:
     """Objectives: where they stand (exit code 0 ok, 1 at risk or breached, 2 cannot read), what happened to them."""
+    refuse_flags_before_the_verb(context)
     if context.invoked_subcommand is None:
         status(as_json=as_json, state=state)
 

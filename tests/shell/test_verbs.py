@@ -22,3 +22,18 @@ def test_a_verb_is_answered_by_its_part_as_by_the_whole(verb: str) -> None:
 @pytest.mark.parametrize("words", [[], ["--help"], ["--version"], ["nonsense"], [""]])
 def test_without_a_verb_the_whole_answers(words: list[str]) -> None:
     assert app_for(words) is app
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["slo", "--json", "report"], "write --json after report: "),
+        (["slo", "--state", "elsewhere", "status"], "write --state after status: "),
+        (["alerts", "--json", "history"], "write --json after history: "),
+        (["bench", "--url", "http://127.0.0.1:9", "quality"], "write --url after quality: "),
+    ],
+)
+def test_a_flag_of_the_group_is_not_forgotten_by_its_verbs(words: list[str], told: str) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert told in done.stderr
