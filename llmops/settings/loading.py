@@ -114,7 +114,7 @@ def _from_environment() -> tuple[dict[str, Any], str]:
     known = {f"{_PREFIX}{name.replace('.', '__')}".upper() for name in _names()}
     for variable in os.environ:
         if variable.startswith(_PREFIX) and "__" in variable and variable.upper() not in known:
-            raise BadConfiguration(f"{variable} in the environment is no dial{_closest(variable.upper(), known)}.")
+            raise BadConfiguration(f"{variable} in the environment is no dial{_closest(variable.upper(), known)}")
     source = EnvSettingsSource(
         _Environment, case_sensitive=False, env_prefix=_PREFIX, env_nested_delimiter="__", env_ignore_empty=True
     )
@@ -150,7 +150,7 @@ def _names() -> Iterator[str]:
 
 def _closest(name: str, known: set[str]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {near[0]}?" if near else "; `llmops config show` lists them"
+    return f": did you mean {near[0]}?" if near else "; `llmops config show` lists them."
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
@@ -161,7 +161,7 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     where = f"on the {origin}" if origin == COMMAND_LINE else f"in {origin}"
     if first["type"] == "extra_forbidden":
         known = set(_names()) if "." in name else set(Settings.model_fields)
-        return f"{name} {where} is no dial{_closest(name, known)}."
+        return f"{name} {where} is no dial{_closest(name, known)}"
     wrong = first["msg"][0].lower() + first["msg"][1:]
     field = _field(name)
     if first["type"] == "string_pattern_mismatch" and field is not None and field.examples:
