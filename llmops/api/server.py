@@ -57,7 +57,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 loop="none",
-                http="httptools",
+                http=_Connection,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

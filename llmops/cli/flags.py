@@ -61,12 +61,9 @@ def refuse_flags_before_the_verb(context: typer.Context) -> None:
     Raises BadParameter with the command that was meant.
     """
     verb = context.invoked_subcommand
-    given = [name for name in context.params if _was_typed(context, name)]
-    if verb is None or not given:
-        return
-    flags = {each.name: each.opts[0] for each in context.command.params}
-    named = " ".join(flags[name] for name in given)
-    raise typer.BadParameter(f"write {named} after {verb}: {context.command_path} {verb} {named} ...")
+    given = " ".join(each.opts[0] for each in context.command.params if _was_typed(context, each.name or ""))
+    if verb is not None and given:
+        raise typer.BadParameter(f"write {given} after {verb}: {context.command_path} {verb} {given} ...")
 
 
 def _was_typed(context: typer.Context, name: str) -> bool:

@@ -24,12 +24,16 @@ class Measured:
 
 
 def own_hosts(measured: Iterable[Measured], models: Sequence[Model], card: Card) -> Hosts:
-    """Newest first, and only the newest of each model counts; models that are not known teach nothing."""
-    known = {model.name: model for model in models}
+    """Newest first, and only the newest of each model counts; models that are not known teach nothing.
+
+    A model that was served from a folder goes by the folder's name, which is the last part of the hub's.
+    """
+    known = {name: model for model in models for name in (model.name, model.name.rpartition("/")[2])}
     newest: dict[tuple[str, Scheme], Run] = {}
     for each in measured:
-        if each.model in known and each.step_s > 0:
-            newest.setdefault((each.model, each.scheme), _run(known[each.model], each, card))
+        model = known.get(each.model)
+        if model is not None and each.step_s > 0:
+            newest.setdefault((model.name, each.scheme), _run(model, each, card))
     by_scheme: dict[Scheme, list[Run]] = defaultdict(list)
     for (_, scheme), run in newest.items():
         by_scheme[scheme].append(run)

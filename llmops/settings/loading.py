@@ -53,10 +53,10 @@ class Loaded:
 
 
 def _shown(value: Any) -> str:
-    """A secret shows as stars, in a list too."""
+    """A secret shows as stars, in a list too; a user and password in an address do not show."""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+    return "" if value is None else _WITH_USER.sub("//...@", str(value))
 
 
 def _host_of(address: str) -> str:

@@ -57,3 +57,8 @@ def test_the_newest_run_of_a_model_counts_and_unknown_models_teach_nothing() -> 
 def test_a_card_that_hides_its_bandwidth_is_calibrated_by_launches() -> None:
     card = dataclasses.replace(CARD.card, bandwidth=0.0)
     assert own_hosts([Measured(LARGE, "none", 0.048)], KNOWN.models, card)[HERE, "none"].layer_s == pytest.approx(0.001)
+
+
+def test_a_run_from_a_folder_that_bears_the_models_name_is_one_of_it() -> None:
+    assert told(Measured("Qwen2.5-14B-Instruct", "none", 0.030)).basis == "measured here"
+    assert told(Measured("Qwen2.5-0.5B-Instruct", "none", 0.012)).basis == "calibrated here"

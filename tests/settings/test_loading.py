@@ -223,3 +223,8 @@ def test_a_list_is_shown_as_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_of_a_webhook_only_the_host_is_shown(address: str, shown: str) -> None:
     rows = {name: value for name, value, _, _ in load({"watch.webhook_url": address}).rows()}
     assert rows["watch.webhook_url"] == shown
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    rows = {name: value for name, value, _, _ in load({"watch.serve_url": "http://me:word@box:8000/v1"}).rows()}
+    assert rows["watch.serve_url"] == "http://...@box:8000/v1"
