@@ -65,3 +65,19 @@ def test_outside_the_batch_loop_the_librarys_own_attention_answers(tiny_folder: 
         before = model(ids).logits
         cpu_attention.install()
         assert torch.equal(model(ids).logits, before)
+
+
+def test_generations_of_very_different_lengths_are_answered_as_by_the_library(tiny_folder: Path) -> None:
+    chance = random.Random(11)
+    prompts = [[chance.randrange(4, 60) for _ in range(length)] for length in (3, 450, 5, 7, 300, 280, 9, 11)]
+    theirs = answers(tiny_folder, prompts, 12, 256)
+    cpu_attention.install()
+    assert answers(tiny_folder, prompts, 12, 256) == theirs
+
+
+def test_rows_share_a_call_until_padding_costs_more_than_a_call() -> None:
+    lengths = [4885, 100, 90, 120, 110, 95, 105, 2000]
+    parts = cpu_attention._alike([(length, row, 0) for row, length in enumerate(lengths)])
+    assert [[length for length, _, _ in part] for part in parts] == [[90, 95, 100, 105, 110, 120], [2000], [4885]]
+    for part in parts:
+        assert sum(part[-1][0] - length for length, _, _ in part) <= cpu_attention._CELLS_OF_A_CALL
