@@ -79,6 +79,7 @@ def _placed(dials: EngineDials) -> tuple[str, dict[str, Any]]:
 def _read(folder: Path, version: str, dials: EngineDials, device: str, where: dict[str, Any]) -> Loaded:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+    from llmops.engine.mapped_weights import copy_mapped
     from llmops.engine.placing import attention_for, places_of
     from llmops.engine.weighing import measured_bytes
 
@@ -98,6 +99,7 @@ def _read(folder: Path, version: str, dials: EngineDials, device: str, where: di
     )
     model, found = read
     _refuse_made_up(folder, found["missing_keys"])
+    copy_mapped(model)
     return Loaded(
         model=model.eval(),
         tokenizer=tokenizer,

@@ -14,6 +14,7 @@ from llmops.engine.embedding import Embedded, EmbeddingCard, refuse_too_long
 from llmops.engine.errors import EngineError, EngineStopped, ModelNotLoaded, OutOfMemory
 from llmops.engine.finding import find
 from llmops.engine.loading import first_line, public_name
+from llmops.engine.mapped_weights import copy_mapped
 from llmops.engine.pooling import longest_of, pool, pooling_of
 
 _BATCH_TOKENS = 8_192
@@ -95,6 +96,7 @@ class TransformersEmbedding:
             dtype: Any = torch.float32 if device == "cpu" else "auto"
             model: Any = AutoModel.from_pretrained(folder, dtype=dtype, local_files_only=True)
             self._model = model.to(device).eval()
+            copy_mapped(self._model)
         except Exception as error:  # each library that reads a part of a model fails in its own way
             raise ModelNotLoaded(f"The embedding model {self._name!r} can't be loaded: {first_line(error)}") from error
         self._how = how
