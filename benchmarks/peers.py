@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -105,6 +105,10 @@ class _Process:
         yield
         self._process.send_signal(signal.SIGSTOP)
 
+    def pause(self) -> None:
+        """Stop it while another is started or measured."""
+        self._process.send_signal(signal.SIGSTOP)
+
     def stop(self) -> None:
         self._process.send_signal(signal.SIGCONT)
         self._process.terminate()
@@ -127,21 +131,21 @@ class _Process:
         raise NotImplementedError
 
 
-class _Server(_Process):
-    """Answers over HTTP; the load comes from this process."""
+class Server(_Process):
+    """Answers over HTTP; the load comes from this process, through `ask`."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, fields: dict[str, object]) -> None:
+    def __init__(self, process: subprocess.Popen[str], port: int, fields: Mapping[str, object]) -> None:
         super().__init__(process)
-        self._ask = over_http(port, fields)
+        self.ask = over_http(port, fields)
 
     def _answers(self, cell: Cell, prompts: Prompts, each: int) -> list[Answer]:
         texts = [text for text, _ in prompts]
         if cell.rate_per_s is not None:
             count = cell.clients * each
             return asyncio.run(
-                poisson(self._ask, texts[:count], cell.max_tokens, rate_per_s=cell.rate_per_s, seed=count)
+                poisson(self.ask, texts[:count], cell.max_tokens, rate_per_s=cell.rate_per_s, seed=count)
             )
-        return asyncio.run(closed_loop(self._ask, texts, cell.max_tokens, clients=cell.clients, each=each))
+        return asyncio.run(closed_loop(self.ask, texts, cell.max_tokens, clients=cell.clients, each=each))
 
 
 class InProcess(_Process):
@@ -170,8 +174,8 @@ class InProcess(_Process):
         return self._process.stdout.readline().strip()
 
 
-def ours(folder: Path, state: Path) -> Peer:
-    """`llmops serve FOLDER`, the record on, as it comes."""
+def ours(folder: Path, state: Path, fields: Mapping[str, object] | None = None) -> Server:
+    """`llmops serve FOLDER`, the record on, as it comes. fields: more of each request's body."""
     port = free_port()
     dials = {
         "LLMOPS_STATE__DIRECTORY": str(state),
@@ -182,17 +186,17 @@ def ours(folder: Path, state: Path) -> Peer:
     command = [sys.executable, "-m", "llmops", "serve", str(folder), "--port", str(port)]
     process = subprocess.Popen(command, env={**os.environ, **dials}, text=True)
     _wait_until(process, f"http://127.0.0.1:{port}/health/ready")
-    return _Server(process, port, {"stream_options": {"include_usage": True}})
+    return Server(process, port, {"stream_options": {"include_usage": True}, **(fields or {})})
 
 
-def transformers_serve(folder: Path, flags: str) -> Peer:
-    """`transformers serve --continuous-batching`, with more flags of its own."""
+def transformers_serve(folder: Path, flags: str, fields: Mapping[str, object] | None = None) -> Server:
+    """`transformers serve --continuous-batching`, with more flags of its own. fields: more of each request's body."""
     port = free_port()
     command = [str(Path(sys.executable).parent / "transformers"), "serve", str(folder), "--continuous-batching"]
     arguments = [*command, "--port", str(port), "--log-level", "error", *shlex.split(flags)]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, text=True)
     _wait_until(process, f"http://127.0.0.1:{port}/health")
-    return _Server(process, port, {"model": str(folder)})
+    return Server(process, port, {"model": str(folder), **(fields or {})})
 
 
 def _wait_until(process: subprocess.Popen[str], url: str) -> None:

@@ -131,10 +131,9 @@ def _usage(exchange: Exchange) -> dict[str, Any]:
 
 def _metrics(exchange: Exchange) -> dict[str, float | None]:
     """vLLM's words and meanings: time to first token counts from the turn, the wait for it stands beside it."""
-    queue_s, turn_s = exchange.queue_s, exchange.began_s
-    first_s, last_s, tokens = exchange.first_token_s, exchange.last_token_s, exchange.output_tokens
-    started = first_s is not None and last_s is not None and turn_s is not None
-    prefill_s, decode_s = (first_s - turn_s, last_s - first_s) if started else (None, None)  # type: ignore[operator]
+    queue_s, prefill_s, tokens = exchange.queue_s, exchange.prefill_s, exchange.output_tokens
+    first_s, last_s = exchange.first_token_s, exchange.last_token_s
+    decode_s = last_s - first_s if first_s is not None and last_s is not None else None
     busy_s = prefill_s + decode_s if prefill_s is not None and decode_s is not None else 0.0
     return {
         "time_to_first_token_ms": _milliseconds(prefill_s),

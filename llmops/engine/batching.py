@@ -13,7 +13,7 @@ import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.continuous_batching.continuous_api import BackgroundThreadStatus
 
-from llmops.engine import cpu_attention
+from llmops.engine import cpu_attention, prompt_scheduler
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
 from llmops.engine.cpu_linear import LinearLayers
 from llmops.engine.dials import EngineDials
@@ -54,6 +54,7 @@ class BatchLoop:
             pace=_pace_of(loaded.model, torch_threads) if on_cpu else None,
         )
         self._numbers = itertools.count(1)
+        prompt_scheduler.install()
         self._manager = loaded.model.init_continuous_batching(
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 do_sample=False, eos_token_id=self._eos_ids or -1, pad_token_id=0
@@ -68,6 +69,7 @@ class BatchLoop:
                 # A captured graph can't fetch layers from RAM.
                 use_cuda_graph=False if on_cpu or is_offloaded(loaded.places) else None,
                 default_compile_level=0,
+                scheduler_type=prompt_scheduler.NAME,
             ),
         )
         self._manager.logit_processor = self.draws

@@ -64,6 +64,7 @@ class Piece(NamedTuple):
     at: time.monotonic() when the engine had those tokens, before any text was held back.
     times: the same for each of the tokens; empty where the engine does not know.
     loop_detected: the answer repeats itself without end, from some token up to here.
+    waited_s: seconds that the generation waited inside the engine before its first token; None where it does not know.
     input_tokens: where the engine only learns it with the answer, the prompt's true length.
     """
 
@@ -77,6 +78,7 @@ class Piece(NamedTuple):
     times: tuple[float, ...] = ()
     stopped_by: StoppedBy | None = None
     loop_detected: bool = False
+    waited_s: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ class Draw:
     """How one generation draws its tokens, and what the batch loop noticed while it did.
 
     temperature 0 is greedy; top_k 0 and top_p 1 are off. number: this generation's own within its batch loop, 1 or
-    more. The loop thread writes the last two; batch_size is None until a forward pass takes the generation up.
+    more. The loop's thread writes the last three; batch_size is None until a forward pass takes the generation up.
+    waited_s: before its first token, in the engine, while it read other prompts or wrote other answers.
     """
 
     temperature: float
@@ -27,6 +28,7 @@ class Draw:
     number: int = 0
     cached_tokens: int | None = None
     batch_size: int | None = None
+    waited_s: float | None = None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Draw:
         """The loop copies its arguments when it sets a generation back; what it notices must still reach us."""

@@ -69,7 +69,7 @@ class OneByOne:
         self._clock = clock
         self._keys = itertools.count()
         self._jobs: dict[str, Job] = {}
-        self._queue: collections.deque[tuple[Flow, Job]] = collections.deque()
+        self._queue: collections.deque[tuple[Flow, Job, float]] = collections.deque()
         self._work = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="sequential-decode", daemon=True)
@@ -126,7 +126,7 @@ class OneByOne:
         self.flows[flow.key] = flow
         self._jobs[flow.key] = job
         with self._work:
-            self._queue.append((flow, job))
+            self._queue.append((flow, job, self._clock()))
             self._work.notify()
         return flow
 
@@ -184,7 +184,11 @@ class OneByOne:
     def _next(self) -> tuple[Flow, Job] | None:
         with self._work:
             self._work.wait_for(lambda: self._queue or self._is_closing)
-            return None if self._is_closing else self._queue.popleft()
+            if self._is_closing:
+                return None
+            flow, job, since = self._queue.popleft()
+        job.draw.waited_s = self._clock() - since
+        return flow, job
 
     def _answer(self, job: Job) -> Exception | None:
         """What went wrong, without the frames: they hold tensors."""

@@ -217,6 +217,7 @@ class TransformersEngine:
                 times=tuple(arrival.times[: spoken.tokens]),
                 stopped_by=spoken.stopped_by,
                 loop_detected=speech.loop_detected,
+                waited_s=flow.draw.waited_s,
             )
             if spoken.finish_reason is not None:
                 return

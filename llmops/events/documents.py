@@ -61,6 +61,7 @@ class RequestEvent:
     ttft_s: float | None = named("gen_ai.server.time_to_first_token", "double")
     tpot_s: float | None = named("gen_ai.server.time_per_output_token", "double")
     queue_s: float | None = named("llmops.queue.time", "double")
+    engine_queue_s: float | None = named("llmops.queue.engine_time", "double")
     prefill_s: float | None = named("llmops.prefill.time", "double")
     decode_s: float | None = named("llmops.decode.time", "double")
     priority: str | None = named("llmops.priority")

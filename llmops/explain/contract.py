@@ -24,6 +24,7 @@ class Asked:
     duration_s: float = 0.0
     ttft_s: float | None = None
     queue_s: float | None = None
+    engine_queue_s: float | None = None
     prefill_s: float | None = None
     decode_s: float | None = None
     tpot_s: float | None = None

@@ -18,7 +18,17 @@ _COLUMNS = (
     *("input_tokens", "output_tokens"),
 )
 _FIELDS = (
-    *("prefill_s", "decode_s", "cached_tokens", "max_tokens", "batch_size", "quantization", "temperature", "top_p"),
+    *(
+        "engine_queue_s",
+        "prefill_s",
+        "decode_s",
+        "cached_tokens",
+        "max_tokens",
+        "batch_size",
+        "quantization",
+        "temperature",
+        "top_p",
+    ),
     *("repetition_ratio", "loop_detected", "predicted_peak_bytes", "peak_allocated_bytes"),
 )
 _INSTANCE = "service.node.name"

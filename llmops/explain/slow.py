@@ -86,6 +86,10 @@ def _laid_out(phases: Phases) -> str:
 
 def _queue(record: Record, slow: list[Asked], rest: list[Asked], told: str, part: float) -> Iterator[Cause]:
     worst = sorted(slow, key=lambda each: -(each.queue_s or 0.0))
+    inside_s = sum(each.engine_queue_s or 0.0 for each in slow)
+    if inside_s > MOST * sum(each.queue_s or 0.0 for each in slow):
+        yield _prompts_of_others(record, worst, told)
+        return
     batch = median([float(each.batch_size) for each in slow if each.batch_size is not None])
     yield Cause(
         name="queue",
@@ -101,6 +105,28 @@ def _queue(record: Record, slow: list[Asked], rest: list[Asked], told: str, part
             Turn(dial="engine.max_running", to="more, while memory lasts: `llmops explain oom` says whether it does"),
             Turn(dial="admission.user_share", to="less, where one user fills the slots: `llmops slo report` says who"),
             Turn(dial="admission.queue_size", to="less, if an early no is better than a late answer"),
+        ),
+        requests=_of(worst),
+    )
+
+
+def _prompts_of_others(record: Record, worst: list[Asked], told: str) -> Cause:
+    """They run, and wait inside the engine: more of them at once, or fewer, would change nothing."""
+    longest = max(record.requests, key=lambda each: (each.input_tokens or 0) - (each.cached_tokens or 0))
+    read_tokens = (longest.input_tokens or 0) - (longest.cached_tokens or 0)
+    return Cause(
+        name="queue",
+        standing="shown",
+        says="They wait in the engine while it reads the long prompts of others.",
+        evidence=(
+            told,
+            f"longest wait in the engine {max(each.engine_queue_s or 0.0 for each in worst):.2f} s",
+            f"the longest prompt that was read had {read_tokens} tokens that no cache had ({longest.request_id})",
+        ),
+        turns=(
+            Turn(dial="the long prompts", to="what stays the same at their beginning, so that the cache has it"),
+            Turn(dial="engine.max_model_len", to="less, if such prompts need not be"),
+            Turn(dial="engine.max_batch_tokens", to="less on a GPU: prompts are then read in smaller parts"),
         ),
         requests=_of(worst),
     )

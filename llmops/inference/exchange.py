@@ -73,6 +73,7 @@ class Exchange:
         self.finish_reason: FinishReason | None = None
         self.first_token_s: float | None = None
         self.last_token_s: float | None = None
+        self.engine_queue_s = 0.0
         self.token_times: list[float] = []
         self.text: list[str] = []
         self._ratio: tuple[int, float | None] = (0, None)  # of so many pieces: asked more than once, measured once
@@ -95,8 +96,15 @@ class Exchange:
 
     @property
     def queue_s(self) -> float | None:
-        """Seconds from its arrival to its turn."""
-        return None if self.began_s is None else self.began_s - self.arrival.clock_s
+        """Seconds from its arrival to its turn, and then inside the engine, while that computed for others."""
+        return None if self.began_s is None else self.began_s - self.arrival.clock_s + self.engine_queue_s
+
+    @property
+    def prefill_s(self) -> float | None:
+        """Seconds in which the engine read the prompt, up to the first token."""
+        if self.first_token_s is None or self.began_s is None:
+            return None
+        return max(0.0, self.first_token_s - self.began_s - self.engine_queue_s)
 
     def took(self, piece: Piece) -> None:
         """Note a piece of the answer."""
@@ -104,6 +112,7 @@ class Exchange:
             times = piece.times or (piece.at,) * piece.tokens
             if self.first_token_s is None:
                 self.first_token_s = times[0]
+                self._waited(piece.waited_s)
                 self.fields["batch_size"] = piece.batch_size
             self.last_token_s = times[-1]
             self.token_times += times
@@ -118,6 +127,11 @@ class Exchange:
         if piece.stopped_by is not None:
             self.fields["stopped_by"] = piece.stopped_by
         self.finish_reason = piece.finish_reason or self.finish_reason
+
+    def _waited(self, in_engine_s: float | None) -> None:
+        if in_engine_s is not None and self.began_s is not None and self.first_token_s is not None:
+            self.engine_queue_s = min(in_engine_s, max(0.0, self.first_token_s - self.began_s))
+            self.fields.update(engine_queue_s=self.engine_queue_s, queue_s=self.queue_s)
 
     def answered(self) -> None:
         """It has all that it asked for; an answer in text says so itself, by its finish reason."""
@@ -177,8 +191,7 @@ class Exchange:
         if first is not None and last is not None:
             timings["ttft_s"] = first - self.arrival.clock_s
             timings["decode_s"] = last - first
-            if self.began_s is not None:
-                timings["prefill_s"] = first - self.began_s
+            timings["prefill_s"] = self.prefill_s
             if self.output_tokens > 1:
                 timings["tpot_s"] = (last - first) / (self.output_tokens - 1)
                 timings |= _gaps(self.inter_token_s())

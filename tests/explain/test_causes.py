@@ -225,3 +225,12 @@ def test_every_dial_that_is_named_is_there() -> None:
 def test_shares_and_medians_of_nothing_are_told_plainly() -> None:
     assert (share(1, 4), share(0, 0)) == ("1 of 4 (25 %)", "0 of 0")
     assert (median([]), median([3.0, 1.0]), median([3.0, 1.0, 2.0])) == (None, 1.0, 2.0)
+
+
+def test_a_wait_inside_the_engine_is_the_long_prompts_of_others_and_not_too_many_at_once() -> None:
+    long = asked(1, duration_s=9.0, input_tokens=5000, queue_s=0.0, prefill_s=8.0, decode_s=1.0)
+    waited = asked(3, duration_s=9.0, input_tokens=30, queue_s=8.0, engine_queue_s=7.5, prefill_s=0.5, decode_s=0.5)
+    cause = causes(explain_slow(Record(requests=(*waited, *long))))["queue"]
+    assert cause.says == "They wait in the engine while it reads the long prompts of others."
+    assert f"5000 tokens that no cache had ({long[0].request_id})" in cause.evidence[-1]
+    assert "engine.max_running" not in dials(cause)
