@@ -21,6 +21,7 @@ from llmops.events import Emit
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
+from llmops.inference.speed import LengthLimits, SpeedEstimate
 from llmops.keyfile import KeyFile
 from llmops.settings import AdmissionSettings, EngineSettings, Settings
 
@@ -121,7 +122,13 @@ def embeddings_of(settings: Settings, front: Gate) -> Embeddings | None:
 
 
 def inference_of(
-    settings: Settings, engine: Engine, gate: Gate, meter: TokenMeter, emit: Emit, user_key: bytes
+    settings: Settings,
+    engine: Engine,
+    gate: Gate,
+    meter: TokenMeter,
+    emit: Emit,
+    user_key: bytes,
+    speed: SpeedEstimate,
 ) -> Inference:
     """The road of a request through these parts."""
     return Inference(
@@ -134,7 +141,20 @@ def inference_of(
         deadline_s=settings.admission.deadline_s,
         default_max_tokens=settings.admission.default_max_tokens,
         stop_loops=settings.engine.stop_loops,
+        speed=speed,
         new_id=new_id,
+    )
+
+
+def speed_of(settings: Settings) -> SpeedEstimate:
+    """What is known of the speed of one answer, nothing yet; and the limits that follow from it."""
+    objectives = settings.objectives
+    return SpeedEstimate(
+        LengthLimits(
+            base_s=objectives.speed_base_s,
+            margin=objectives.speed_margin,
+            per_token_s=objectives.speed_per_token_s,
+        )
     )
 
 

@@ -24,7 +24,7 @@ from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
 from llmops.api.station import Station
-from llmops.assembly import door_of, embeddings_of, engine_of, gate_of, inference_of, user_key_of
+from llmops.assembly import door_of, embeddings_of, engine_of, gate_of, inference_of, speed_of, user_key_of
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Event, SampleEvent
 from llmops.gpu.build import build_sampler
@@ -32,6 +32,7 @@ from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
+from llmops.inference.speed_record import SpeedRecord
 from llmops.recording import open_record
 from llmops.runfile import RunFile
 from llmops.settings import EngineSettings, Settings
@@ -78,6 +79,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         model_name=_name_while_loading(settings.engine),
         environment=_versions(),
         sample_interval_s=settings.gpu.interval_s,
+        speed=speed_of(settings),
     )
     metrics = Metrics(station.snapshot)
     station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
@@ -87,7 +89,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         metrics.observe(event)
         bus.emit(event)
 
-    inference = inference_of(settings, station.engine, gate, station.meter, emit, user_key)
+    inference = inference_of(settings, station.engine, gate, station.meter, emit, user_key, station.speed)
     sampling = _sampling(sampler, settings.gpu.interval_s, station, bus)
     embeddings = embeddings_of(settings, gate)
     app = create_app(
@@ -101,7 +103,13 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         cors_origins=settings.serve.cors_origins,
     )
     server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s), lambda: gate.is_crowded)
-    keeper = asyncio.create_task(_keep(station, server, url, embeddings))
+    speed = SpeedRecord(
+        station.speed,
+        bus.emit,
+        default_max_tokens=settings.admission.default_max_tokens,
+        deadline_s=settings.admission.deadline_s,
+    )
+    keeper = asyncio.create_task(_keep(station, server, url, embeddings, speed))
     sampling.start()
     try:
         await server.run_on(sock)
@@ -119,7 +127,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
     return code
 
 
-async def _keep(station: Station, server: Server, url: str, embeddings: Embeddings | None) -> int:
+async def _keep(station: Station, server: Server, url: str, embeddings: Embeddings | None, speed: SpeedRecord) -> int:
     """Load the model while health already answers; then end the process should the engine die for good.
 
     Returns the exit code: a model that cannot be loaded would fail again, a dead engine may live again.
@@ -141,10 +149,13 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
         server.finish()
         return 1
     _settle_memory()
-    card = station.engine.card
-    _log.info("%s is ready on %s after %.1f s", card.id, url, time.monotonic() - started)
+    card, loaded_s = station.engine.card, time.monotonic() - started
+    gate = station.gate
+    told = await speed.begin(station.engine, lambda: gate.draining or gate.running + gate.waiting > 0)
+    _log.info("%s is ready on %s after %.1f s; %s", card.id, url, loaded_s, told)
     while station.engine.health().state != "dead":
         await asyncio.sleep(0.5)
+        speed.follow()
     if station.gate.draining:
         return 0
     _log.error("the engine is dead (%s): ending, so that whoever supervises can start afresh", station.engine.health())

@@ -13,6 +13,7 @@ from llmops.engine.errors import EngineError
 from llmops.events import SCHEMA_VERSION, Bus, SampleEvent
 from llmops.events.snapshot import DeviceSnapshot, ModelSnapshot, ServeSnapshot, ServeState
 from llmops.inference.meter import TokenMeter
+from llmops.inference.speed import SpeedEstimate
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -29,6 +30,7 @@ class Station:
     previous_exit: Literal["none", "clean", "crash"]
     model_name: str
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    speed: SpeedEstimate = dataclasses.field(default_factory=SpeedEstimate)
     sample_interval_s: float = 1.0
     devices: Callable[[], tuple[SampleEvent, ...]] = tuple
     outcomes: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -74,6 +76,8 @@ class Station:
             events_dropped=self.bus.lost,
             events_waiting=self.bus.waiting,
             events_trouble=self.bus.trouble,
+            expected_output_tokens_per_s=self.speed.speed.output_tokens_per_s,
+            expected_input_tokens_per_s=self.speed.speed.input_tokens_per_s,
             devices=tuple(_device(sample) for sample in devices),
             sample_interval_s=self.sample_interval_s,
             environment=self.environment | _of_the_card(card, devices),

@@ -20,7 +20,7 @@ def bad(over: Over | None) -> Query:
     if over is None:
         return FAILED
     late = slower(over.than_s, over.what)
-    return late if over.what == "duration" else every(AWAITED, some([NEVER, late]))
+    return late if over.what in ("duration", "limit") else every(AWAITED, some([NEVER, late]))
 
 
 def asked(by: Blamed) -> dict[str, Any]:

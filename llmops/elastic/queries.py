@@ -71,6 +71,8 @@ SUCCESSFUL = every(equals(field("outcome"), "success"), NOT_SYNTHETIC)
 AWAITED = every(ELIGIBLE, some([exists(field("ttft_s")), FAILED]))
 """Had a first token, or failed before it."""
 NEVER = no(exists(field("ttft_s")))
+LIMITED = every(ELIGIBLE, exists(field("over_limit")))
+"""Have a limit of their own."""
 PROBE = equals(name_of(BenchmarkEvent, "suite"), CANARY)
 ANSWERED = every(
     {"range": {name_of(BenchmarkEvent, "completed"): {"gt": 0}}},
@@ -80,6 +82,8 @@ ANSWERED = every(
 
 def slower(slow_s: float, by: Late = "duration") -> Query:
     """Longer than this in all, or to the first token."""
+    if by == "limit":
+        return equals(field("over_limit"), True)
     name = field(MEASURES[by])
     if not math.isfinite(slow_s):
         return {"match_none": {}} if slow_s > 0 else exists(name)

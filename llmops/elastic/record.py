@@ -20,6 +20,7 @@ from llmops.elastic.queries import (
     AWAITED,
     ELIGIBLE,
     FAILED,
+    LIMITED,
     NEVER,
     NOT_SYNTHETIC,
     PROBE,
@@ -57,7 +58,7 @@ from llmops.store import (
     Usage,
 )
 from llmops.store.answers import LONGEST_S, percentiles
-from llmops.store.columns import MEASURES, columns_of, peaks_of, shown
+from llmops.store.columns import MEASURES, columns_of, ended_of, peaks_of, shown
 from llmops.store.conditions import FIELDS, Condition
 from llmops.untrusted import is_unicode
 
@@ -106,6 +107,11 @@ class ElasticRecord:
     def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
         asked = {"bad": {"filter": some([NEVER, slower(late_s, "ttft")])}}
         total, found = self._count(REQUESTS, every(span(since, until), AWAITED), asked)
+        return Judged(total=total, bad=found["bad"]["doc_count"] if total else 0)
+
+    def limited(self, since: float, until: float) -> Judged:
+        asked = {"bad": {"filter": slower(0.0, "limit")}}
+        total, found = self._count(REQUESTS, every(span(since, until), LIMITED), asked)
         return Judged(total=total, bad=found["bad"]["doc_count"] if total else 0)
 
     def probes(self, since: float, until: float) -> Judged:
@@ -159,7 +165,7 @@ class ElasticRecord:
         eligible = every(span(since, until), ELIGIBLE)
         failed = self._rows(every(eligible, FAILED), _NEWEST, limit) if failures_first else []
         late = every(eligible, slower(slow_s, by))
-        slowest = ({field(MEASURES[by]): "desc"}, *_NEWEST)
+        slowest = ({field("duration_s" if by == "limit" else MEASURES[by]): "desc"}, *_NEWEST)
         slow = self._rows(every(late, no(FAILED)) if failures_first else late, slowest, limit - len(failed))
         return [row.request_id for row in (*failed, *slow)]
 
@@ -179,8 +185,9 @@ class ElasticRecord:
         return next((row.at for row in self._rows(query_of(None), _OLDEST, 1)), None)
 
     def ended(self, since: float, until: float) -> list[Ended]:
-        rows = self._rows(every(span(since, until), ELIGIBLE), _OLDEST, _ALL)
-        return [Ended(row.at, row.duration_s, row.ttft_s, row.outcome == "failure") for row in rows]
+        hits = self._hits(REQUESTS, every(span(since, until), ELIGIBLE), _OLDEST, _ALL)
+        rows = [row for row in (columns_of(hit["_source"]) for hit in hits) if row is not None]
+        return list(map(ended_of, rows))
 
     def probed(self, since: float, until: float) -> list[Probed]:
         documents = self._documents(BENCHMARKS, every(span(since, until), PROBE), _OLDEST, _ALL)

@@ -9,6 +9,7 @@ import dataclasses
 from typing import ClassVar, Literal, TypeAlias
 
 from llmops.events.names import named, required
+from llmops.events.speed import SUITE, StreamSpeed
 
 Outcome: TypeAlias = Literal["success", "failure", "unknown"]
 """`unknown`: the client left before it had its answer."""
@@ -81,6 +82,8 @@ class RequestEvent:
     error_type: str | None = named("error.type")
     error_message: str | None = named("error.message", "text")
     error_stack: str | None = named("error.stack_trace", "text")
+    duration_limit_s: float | None = named("llmops.slo.duration_limit", "double")
+    over_limit: bool | None = named("llmops.slo.over_limit", "boolean")
     slo_eligible: bool = named("llmops.slo.eligible", "boolean", default=True)
     synthetic: bool = named("llmops.synthetic", "boolean", default=False)
 
@@ -214,7 +217,8 @@ CANARY = "canary"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkEvent:
-    """One run of the self-benchmark, or of the canary, measured from outside as an HTTP client."""
+    """One run of the self-benchmark, or of the canary, measured from outside as an HTTP client; or the speed of one
+    answer, which serve measures at its start and learns from requests (suite `speed`)."""
 
     dataset: ClassVar[str] = "llmops.benchmark"
     stream_type: ClassVar[str] = "logs"
@@ -237,6 +241,8 @@ class BenchmarkEvent:
     requests_per_s: float | None = named("llmops.benchmark.throughput.requests", "double")
     output_tokens_per_s: float | None = named("llmops.benchmark.throughput.output_tokens", "double")
     total_tokens_per_s: float | None = named("llmops.benchmark.throughput.total_tokens", "double")
+    input_tokens_per_s: float | None = named("llmops.benchmark.throughput.input_tokens", "double")
+    default_max_tokens: int | None = named("llmops.benchmark.default_max_tokens", "long")
     goodput_per_s: float | None = named("llmops.benchmark.goodput.requests", "double")
     ttft_mean_s: float | None = named("llmops.benchmark.ttft.mean", "double")
     ttft_p50_s: float | None = named("llmops.benchmark.ttft.p50", "double")
@@ -272,6 +278,8 @@ class BenchmarkEvent:
 
     def message(self) -> str:
         """One human line."""
+        if self.suite == SUITE:
+            return StreamSpeed(self.output_tokens_per_s, self.input_tokens_per_s).sentence()
         if self.suite == CANARY:
             return f"canary failed: {self.error_message}" if self.failed else f"canary: {self.e2e_p50_s or 0.0:.3f} s"
         return (
@@ -282,7 +290,7 @@ class BenchmarkEvent:
 
     def level(self) -> str:
         """A regression is a warning; a canary that comes back is no news."""
-        if self.suite == CANARY and not self.failed:
+        if self.suite in (CANARY, SUITE) and not self.failed:
             return "DEBUG"
         return "WARNING" if self.regression or self.failed else "INFO"
 

@@ -63,6 +63,10 @@ class ServeSnapshot:
     """Events that are in memory only."""
     events_trouble: str | None = None
     """Why they wait there, in a few words; None while the journal is written."""
+    expected_output_tokens_per_s: float | None = None
+    """Of one answer that has the server to itself, as measured at the start and by requests since; None: not known."""
+    expected_input_tokens_per_s: float | None = None
+    """The same of reading a prompt."""
     devices: tuple[DeviceSnapshot, ...] = ()
     sample_interval_s: float = 1.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)

@@ -7,12 +7,13 @@ import itertools
 import math
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llmops.admission.ticket import Priority
 from llmops.engine.contract import FinishReason, Piece, Prompt, Sampling
 from llmops.engine.repetition import repetition_ratio
 from llmops.events import Emit, RequestEvent
+from llmops.inference.speed import SpeedEstimate
 
 _MESSAGE_CHARACTERS = 1_000
 _STACK_CHARACTERS = 16_000
@@ -60,8 +61,17 @@ class Arrival:
 class Exchange:
     """One request while it lives: collects what the event will say, and emits it once, at `close`."""
 
-    def __init__(self, arrival: Arrival, fields: dict[str, object], emit: Emit, response_id: str) -> None:
+    def __init__(
+        self,
+        arrival: Arrival,
+        fields: dict[str, object],
+        emit: Emit,
+        response_id: str,
+        limit_s: Callable[[int, int], float | None] = lambda *_: None,
+    ) -> None:
+        """`limit_s`: from tokens of prompt and answer to the seconds that such a request may take."""
         self.arrival = arrival
+        self._limit_s = limit_s
         self.user = arrival.user
         self.key_name: str | None = None
         self.priority = Priority.INTERACTIVE
@@ -152,6 +162,19 @@ class Exchange:
             return None
         return "the answer repeats itself: try temperature 0.7 to 1.0 and top_p 0.9 to 0.95"
 
+    def teach(self, speed: SpeedEstimate) -> None:
+        """What this answer says of the speed, where nothing ran beside it."""
+        first, last = self.first_token_s, self.last_token_s
+        if self.began_s is None or first is None or last is None or self.fields.get("batch_size") not in (None, 1):
+            return
+        cached = self.fields.get("cached_tokens")
+        speed.learn(
+            read_tokens=(self.input_tokens or 0) - (cached if isinstance(cached, int) else 0),
+            prefill_s=first - self.began_s,
+            output_tokens=self.output_tokens,
+            decode_s=last - first,
+        )
+
     def failed(self, slug: str, message: str, status: int, error: BaseException | None = None) -> None:
         """Note how it failed; 4xx are the client's own and outside the objectives."""
         self._failed = True
@@ -177,6 +200,10 @@ class Exchange:
             # nginx's number for "client closed request", so that both logs agree
             self.fields.update(status_code=499, slo_eligible=False)
         self.fields.update(self._timings(), outcome=outcome, duration_s=duration_s, duration_ns=int(duration_s * 1e9))
+        if self.fields.get("slo_eligible", True):
+            limit_s = self._limit_s(self.input_tokens or 0, self.output_tokens)
+            if limit_s is not None:
+                self.fields.update(duration_limit_s=limit_s, over_limit=duration_s > limit_s)
         end = self.arrival.at + duration_s
         self._emit(RequestEvent(at=end, start=self.arrival.at, end=end, **self.fields))  # type: ignore[arg-type]
 

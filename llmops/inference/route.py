@@ -19,6 +19,7 @@ from llmops.inference.deadline import Deadline
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
 from llmops.inference.meter import TokenMeter
+from llmops.inference.speed import SpeedEstimate
 
 _log = logging.getLogger(__name__)
 
@@ -60,11 +61,13 @@ class Inference:
         deadline_s: float = 300.0,
         default_max_tokens: int = 512,
         stop_loops: bool = False,
+        speed: SpeedEstimate | None = None,
         new_id: Callable[[], str],
     ) -> None:
         self.engine = engine
         self.gate = gate
         self.meter = meter
+        self.speed = speed or SpeedEstimate()
         self._emit = emit
         self._user_key = user_key
         self._record_user = record_user
@@ -85,7 +88,8 @@ class Inference:
             "slo_eligible": arrival.is_judged,
             "client_ip": arrival.client_ip if self._record_user else None,
         }
-        exchange = Exchange(arrival, fields, self._emit, f"{arrival.id_prefix}{self._new_id()}")
+        response_id = f"{arrival.id_prefix}{self._new_id()}"
+        exchange = Exchange(arrival, fields, self._emit, response_id, self.speed.limit_s)
         self.identify(exchange, arrival.user)
         return exchange
 
@@ -156,6 +160,7 @@ class Inference:
             with deadline:
                 await admitted.ticket.turn()
             exchange.begin(time.monotonic())
+            is_alone = self.gate.running == 1
             async with aclosing(self.engine.generate(generation)) as pieces:  # type: ignore[type-var]
                 while True:
                     with deadline:
@@ -166,6 +171,8 @@ class Inference:
                     self.meter.add(piece.tokens, piece.at)
                     self.meter.gaps(exchange.token_times[-piece.tokens - 1 :] if piece.tokens else ())
                     yield piece
+            if is_alone and self.gate.running == 1:
+                exchange.teach(self.speed)
             if hint := exchange.hint():
                 _log.info("request %s: %s", exchange.arrival.request_id, hint)
         except TimeoutError:

@@ -60,6 +60,16 @@ class ObjectiveSettings(Section):
     availability_target: Fraction = Field(0.999, description="share of requests that must succeed")
     ttft_threshold_s: PositiveSeconds = Field(2.0, description="a first token later than this is bad")
     ttft_target: Fraction = Field(0.95, description="share of first tokens that must come earlier")
+    speed_target: Fraction = Field(
+        0.99, description="share of requests that must finish within the time that their length may take"
+    )
+    speed_base_s: PositiveSeconds = Field(3.0, description="seconds that any request may take, whatever its length")
+    speed_margin: float = Field(
+        3.0, ge=1, description="and so many times what prompt and answer take at the measured speed"
+    )
+    speed_per_token_s: PositiveSeconds | None = Field(
+        None, description="seconds for each token of an answer; empty: measured, with the margin"
+    )
     vram_source: Literal["nvml_used", "torch_reserved", "torch_allocated"] = Field(
         "nvml_used", description="what counts as used: all on the card, what torch keeps of it, or what torch fills"
     )

@@ -53,6 +53,15 @@ def first_tokens(ask: Ask, since: float, until: float, late_s: float) -> Judged:
     return Judged(total=total, bad=late, is_exact=is_exact)
 
 
+def limited(ask: Ask, since: float, until: float) -> Judged:
+    """Eligible requests with a limit of their own; see `Questions.limited`."""
+    total = over = 0
+    for piece in cover(since, until, horizon_of(ask)):
+        ((more, late),) = ask(queries.ROLLED_LIMITED if piece.step_s else queries.LIMITED, _span(piece))
+        total, over = total + more, over + late
+    return Judged(total=total, bad=over)
+
+
 def _over(ask: Ask, since: float, until: float, over_s: float, what: _Over) -> tuple[int, int, int, bool]:
     """All, failed ones, those over the threshold, and whether the latter were counted one by one."""
     horizon = horizon_of(ask)

@@ -12,7 +12,7 @@ from llmops.store.contract import Blame, Blamed, Ended, Late, Over, Probed
 OTHER = "_OTHER"
 """The slug of a failure that names none."""
 _ELIGIBLE = "FROM event INDEXED BY eligible_time WHERE eligible = 1 AND at >= :since AND at < :until"
-_ENDED = f"SELECT at, coalesce(duration_s, 0.0), ttft_s, failed {_ELIGIBLE} ORDER BY at, seq"
+_ENDED = f"SELECT at, coalesce(duration_s, 0.0), ttft_s, failed, over_limit {_ELIGIBLE} ORDER BY at, seq"
 _OLDEST = "SELECT min(at) FROM event INDEXED BY event_time WHERE dataset = :dataset"
 _PROBED = """SELECT at, outcome <> 'success' FROM event INDEXED BY event_time
 WHERE dataset = 'llmops.benchmark' AND at >= :since AND at < :until AND synthetic = 1 ORDER BY at, seq"""
@@ -20,6 +20,7 @@ _BAD: Mapping[Late | None, str] = {
     None: "failed = 1",
     "duration": "duration_s > :than_s",
     "ttft": "coalesce(ttft_s > :than_s, failed) = 1",
+    "limit": "over_limit = 1",
 }
 """The conditions of `queries.COUNTS` and `queries.FIRST_TOKENS`."""
 _KEYS: Mapping[Blamed, str] = {
@@ -45,6 +46,8 @@ def is_bad(row: Columns, over: Over | None) -> bool:
     """Of an eligible request, whether it is to blame."""
     if over is None:
         return row.failed == 1
+    if over.what == "limit":
+        return row.over_limit == 1
     if over.what == "duration":
         return (row.duration_s or 0.0) > over.than_s
     return row.failed == 1 if row.ttft_s is None else row.ttft_s > over.than_s
@@ -59,7 +62,10 @@ def oldest(ask: Ask) -> float | None:
 def ended(ask: Ask, since: float, until: float) -> list[Ended]:
     """See `Questions.ended`."""
     rows = ask(_ENDED, {"since": since, "until": until})
-    return [Ended(at, duration_s, ttft_s, failed == 1) for at, duration_s, ttft_s, failed in rows]
+    return [
+        Ended(at, duration_s, ttft_s, failed == 1, None if over is None else over == 1)
+        for at, duration_s, ttft_s, failed, over in rows
+    ]
 
 
 def probed(ask: Ask, since: float, until: float) -> list[Probed]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from llmops.events import BenchmarkEvent, Document, RequestEvent, SampleEvent
 from llmops.events.names import name_of, seconds_of
-from llmops.store.contract import Kept, Measure, Peak, RequestRow
+from llmops.store.contract import Ended, Kept, Measure, Peak, RequestRow
 
 REQUEST = RequestEvent.dataset
 CANARY = "canary"
@@ -43,6 +43,8 @@ class Columns(NamedTuple):
     failed: int = 0
     body: str = "{}"
     version: str | None = None
+    over_limit: int | None = None
+    """It took longer than its length may take; None where it has no limit."""
 
 
 ROW_COLUMNS = (
@@ -81,6 +83,7 @@ _NAMES: Mapping[str, str] = {
         "output_tokens",
         "slo_eligible",
         "synthetic",
+        "over_limit",
     ]
 }
 
@@ -164,6 +167,7 @@ def columns_of(document: Document) -> Columns | None:
         int(outcome == "failure"),
         body,
         _text(get(_NAMES["model_version"])),
+        _truth(get(_NAMES["over_limit"])),
     )
 
 
@@ -219,6 +223,12 @@ def shown(columns: Columns) -> RequestRow:
     return request_row(tuple(columns[index] for index in _ROW))
 
 
+def ended_of(columns: Columns) -> Ended:
+    """What objectives count of an eligible request."""
+    over = None if columns.over_limit is None else columns.over_limit == 1
+    return Ended(columns.at, columns.duration_s or 0.0, columns.ttft_s, columns.failed == 1, over)
+
+
 def _clean(text: str) -> str:
     """Lone surrogates are legal JSON and illegal UTF-8: they become question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
@@ -230,6 +240,10 @@ def _text(value: Any) -> str | None:
 
 def _first(value: Any) -> str | None:
     return _text(value[0]) if isinstance(value, list) and value else _text(value)
+
+
+def _truth(value: Any) -> int | None:
+    return int(value) if isinstance(value, bool) else None
 
 
 def _real(value: Any) -> float | None:

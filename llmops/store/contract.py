@@ -19,8 +19,8 @@ Measure: TypeAlias = Literal["duration", "ttft", "tpot", "queue"]
 """Whole request, time to first token, time per output token, wait in the queue; in seconds."""
 How: TypeAlias = Literal["exact", "sketch"]
 """`exact`: the nearest rank of every value. `sketch`: from histograms, at most 1 % from the nearest rank."""
-Late: TypeAlias = Literal["duration", "ttft"]
-"""What a request can be late with: its end, or its first token."""
+Late: TypeAlias = Literal["duration", "ttft", "limit"]
+"""What a request can be late with: its end, its first token, or its end by the limit that serve recorded for it."""
 Dimension: TypeAlias = Literal["user", "model", "version"]
 Blamed: TypeAlias = Literal["user", "model", "version", "error", "hour"]
 """Of a bad request: whose it was, what answered, its error's slug (None where it did not fail), the hour of its end in
@@ -128,6 +128,7 @@ class Ended(NamedTuple):
     duration_s: float
     ttft_s: float | None
     failed: bool
+    over_limit: bool | None = None  # None where it has no limit of its own
 
 
 class Peak(NamedTuple):
@@ -178,6 +179,9 @@ class Questions(Protocol):
     def first_tokens(self, since: float, until: float, *, late_s: float) -> Judged:
         """Eligible requests that had a first token or failed before it. Bad: it came later than `late_s`, or never."""
 
+    def limited(self, since: float, until: float) -> Judged:
+        """Eligible requests that have a limit of their own, which serve recorded for their length. Bad: over it."""
+
     def probes(self, since: float, until: float) -> Judged:
         """Synthetic requests of the canary (benchmarks of the suite `canary`). Good: completed, and nothing failed."""
 
@@ -215,7 +219,7 @@ class Questions(Protocol):
     ) -> list[str]:
         """Request ids of eligible requests of the span, an alert's exemplars: the newest failures, then the slowest
         over the threshold. With `failures_first` off, the slowest only, whatever became of them. `by` ttft: those with
-        the latest first tokens."""
+        the latest first tokens; `by` limit: the slowest of those over their own limit."""
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
         """Requests that are not synthetic, and their tokens, in steps, empty ones included, oldest first."""

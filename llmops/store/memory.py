@@ -14,7 +14,7 @@ from llmops.events import AlertEvent, BenchmarkEvent, Document, RequestEvent, Sa
 from llmops.events.names import name_of
 from llmops.store.answers import LONGEST_S, filled, hour_of, most_blamed, most_used, percentiles, steps
 from llmops.store.blaming import is_bad, key_of
-from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, kept_as, peaks_of, shown
+from llmops.store.columns import MEASURES, REQUEST, Columns, columns_of, ended_of, kept_as, peaks_of, shown
 from llmops.store.conditions import Condition, holds
 from llmops.store.contract import (
     Blame,
@@ -79,6 +79,10 @@ class MemoryStore:
         ]
         return Judged(total=len(awaited), bad=sum(row.ttft_s is None or row.ttft_s > late_s for row in awaited))
 
+    def limited(self, since: float, until: float) -> Judged:
+        over = [row.over_limit for row in self._eligible(since, until) if row.over_limit is not None]
+        return Judged(total=len(over), bad=sum(over))
+
     def probes(self, since: float, until: float) -> Judged:
         probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]
         return Judged(total=len(probes), bad=sum(row.failed for row in probes))
@@ -129,11 +133,14 @@ class MemoryStore:
         by: Late = "duration",
     ) -> list[str]:
         def lateness(row: Columns) -> float:
-            return getattr(row, MEASURES[by]) or 0.0
+            return (row.duration_s if by == "limit" else getattr(row, MEASURES[by])) or 0.0
+
+        def is_late(row: Columns) -> bool:
+            return row.over_limit == 1 if by == "limit" else lateness(row) > slow_s
 
         newest = [row for row in self._newest(REQUEST) if row.eligible and since <= row.at < until]
         failed = [row for row in newest if row.failed and failures_first]
-        slow = [row for row in newest if lateness(row) > slow_s and not (row.failed and failures_first)]
+        slow = [row for row in newest if is_late(row) and not (row.failed and failures_first)]
         slow.sort(key=lambda row: -lateness(row))
         return [str(row.request_id) for row in (*failed, *slow)][: max(0, limit)]
 
@@ -176,7 +183,7 @@ class MemoryStore:
 
     def ended(self, since: float, until: float) -> list[Ended]:
         rows = sorted(self._eligible(since, until), key=lambda row: row.at)
-        return [Ended(row.at, row.duration_s or 0.0, row.ttft_s, row.failed == 1) for row in rows]
+        return list(map(ended_of, rows))
 
     def probed(self, since: float, until: float) -> list[Probed]:
         probes = [row for row in self._of(BenchmarkEvent.dataset, since, until) if row.synthetic]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from llmops.store.columns import BENCHMARKS, ROW_COLUMNS, SUITE
+from llmops.store.columns import BENCHMARKS, MEASURES, ROW_COLUMNS, SUITE
+from llmops.store.contract import Late
 
 _REQUESTS = "FROM event WHERE dataset = 'llmops.request'"
 _SPAN = "at >= :since AND at < :until"
@@ -13,6 +14,10 @@ FROM event INDEXED BY eligible_time
 WHERE eligible = 1 AND {_SPAN}"""  # noqa: S608
 FIRST_TOKENS = f"""
 SELECT coalesce(sum(ttft_s IS NOT NULL OR failed), 0), 0, coalesce(sum(coalesce(ttft_s > :over_s, failed)), 0)
+FROM event INDEXED BY eligible_time
+WHERE eligible = 1 AND {_SPAN}"""  # noqa: S608
+LIMITED = f"""
+SELECT count(over_limit), coalesce(sum(over_limit), 0)
 FROM event INDEXED BY eligible_time
 WHERE eligible = 1 AND {_SPAN}"""  # noqa: S608
 PROBES = f"""
@@ -70,6 +75,7 @@ SELECT coalesce(sum(awaited), 0), 0, coalesce(sum(late), 0),
   coalesce(sum(late_s <> :over_s AND awaited > 0), 0) {_ROLLED}"""
 JUDGED_FIRST_TOKENS = f"""
 SELECT late, awaited, CASE WHEN late_s <> :over_s THEN judged_ttft_s END {_ROLLED} AND awaited > 0"""
+ROLLED_LIMITED = f"SELECT coalesce(sum(limited), 0), coalesce(sum(over_limit), 0) {_ROLLED}"
 ROLLED_OUTCOMES = f"SELECT became, sum(requests) {_USED} AND synthetic <= :synthetic GROUP BY became"
 ROLLED_REQUESTS = f"SELECT coalesce(sum(requests), 0) {_ROLLED}"
 ROLLED_SERIES = f"""
@@ -93,10 +99,12 @@ FAILED_IDS = f"""
 SELECT request_id {_ELIGIBLE} AND failed = 1 ORDER BY at DESC, seq DESC LIMIT :limit"""
 
 
-def slow_ids(column: str) -> str:
-    """The slowest by this column."""
+def slow_ids(by: Late) -> str:
+    """The slowest by this measure, or the slowest of those over their own limit."""
+    column = MEASURES["duration" if by == "limit" else by]
+    condition = "over_limit = 1" if by == "limit" else f"{column} > :slow_s"
     return f"""
-SELECT request_id {_ELIGIBLE} AND failed <= :failed AND {column} > :slow_s
+SELECT request_id {_ELIGIBLE} AND failed <= :failed AND {condition}
 ORDER BY {column} DESC, at DESC, seq DESC LIMIT :limit"""
 
 

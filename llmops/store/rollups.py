@@ -13,14 +13,19 @@ from llmops.store.sketch import Sketch
 UsageKey: TypeAlias = tuple[int, str, str, str, str, int]
 """Hour, user, model, version ("" where there is none), what became of it, synthetic."""
 
-_COUNTS = ("eligible", "eligible_failed", "slow", "requests", "failed", "output_tokens", "awaited", "late")
-"""Eligible requests first; `awaited` of them had a first token or failed before it, `late` of those were bad."""
+_COUNTS = (
+    *("eligible", "eligible_failed", "slow", "requests", "failed", "output_tokens", "awaited", "late"),
+    *("limited", "over_limit"),
+)
+"""Eligible requests first; `awaited` of them had a first token or failed before it, `late` of those were bad;
+`limited` of them had a limit of their own, `over_limit` of those took longer."""
 _SKETCHES = ("duration_s", "ttft_s", "tpot_s", "queue_s", "judged_s", "judged_ttft_s")
 """Of successful requests that are not synthetic; `judged_s` are the durations of eligible ones, `judged_ttft_s` their
 first tokens."""
 FIRST_TOKENS = ("late_s", "awaited", "late", "judged_ttft_s")
 COLUMNS = ("slow_s", "late_s", *_COUNTS, "longest_s", *_SKETCHES)
-WITHOUT_FIRST_TOKENS = tuple(name for name in COLUMNS if name not in FIRST_TOKENS)
+LIMITS = ("limited", "over_limit")
+WITHOUT_FIRST_TOKENS = tuple(name for name in COLUMNS if name not in (*FIRST_TOKENS, *LIMITS))
 """What the first layout with rollups had."""
 
 
@@ -50,6 +55,9 @@ class Tally:
             elif row.failed:
                 counts[6] += 1
                 counts[7] += 1
+            if row.over_limit is not None:
+                counts[8] += 1
+                counts[9] += row.over_limit
         if row.synthetic:
             return
         counts[3] += 1

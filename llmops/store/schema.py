@@ -56,11 +56,12 @@ def _sums(connection: sqlite3.Connection) -> None:
         connection.execute(table)
     connection.execute("CREATE TABLE threshold (slow_s REAL NOT NULL)")
     connection.execute("INSERT INTO threshold VALUES (?)", (SLOW_S,))
-    columns = ", ".join("'{}'" if name == "body" else name for name in Columns._fields)
+    known = Columns._fields[: Columns._fields.index("version") + 1]  # what this layout has
+    columns = ", ".join("'{}'" if name == "body" else name for name in known)
     cursor = connection.execute(f"SELECT {columns} FROM event WHERE dataset = ? ORDER BY at", (REQUEST,))  # noqa: S608
     while rows := cursor.fetchmany(_BATCH):
         sums = rollups.Rollups(SLOW_S, LATE_S)
-        sums.take(map(Columns._make, rows))
+        sums.take(Columns(*row) for row in rows)
         sums.write(connection, rollups.WITHOUT_FIRST_TOKENS)
 
 
@@ -93,12 +94,24 @@ def _suites(connection: sqlite3.Connection) -> None:
     connection.execute(f"CREATE INDEX benchmark_suite ON event({SUITE}, at) WHERE {BENCHMARKS}")
 
 
+def _limits(connection: sqlite3.Connection) -> None:
+    """Which requests took longer than their length may take; what was recorded before has no limit."""
+    connection.execute("ALTER TABLE event ADD COLUMN over_limit INTEGER")
+    connection.execute("DROP INDEX eligible_time")
+    connection.execute(
+        "CREATE INDEX eligible_time ON event(eligible, at, failed, duration_s, ttft_s, over_limit) WHERE eligible = 1"
+    )
+    for column in rollups.LIMITS:
+        connection.execute(f"ALTER TABLE rollup ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _rows,
     _versions_of_models,
     _sums,
     _first_tokens,
     _suites,
+    _limits,
 )
 """Step n brings layout n to n + 1. What was released is never changed: what is new is a further step."""
 VERSION = len(STEPS)

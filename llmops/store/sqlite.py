@@ -17,7 +17,7 @@ from llmops.events import AlertEvent, BenchmarkEvent, Document, RequestEvent, Sa
 from llmops.store import answering, blaming, queries, writing
 from llmops.store.answering import Ask
 from llmops.store.answers import LONGEST_S
-from llmops.store.columns import MEASURES, columns_of, peaks_of, request_row
+from llmops.store.columns import columns_of, peaks_of, request_row
 from llmops.store.conditions import Condition
 from llmops.store.contract import (
     Blame,
@@ -100,6 +100,10 @@ class SqliteStore:
         with self._asking() as ask:
             return answering.first_tokens(ask, since, until, late_s)
 
+    def limited(self, since: float, until: float) -> Judged:
+        with self._asking() as ask:
+            return answering.limited(ask, since, until)
+
     def probes(self, since: float, until: float) -> Judged:
         ((total, bad),) = self._ask(queries.PROBES, {"since": since, "until": until})
         return Judged(total=total, bad=bad)
@@ -146,7 +150,7 @@ class SqliteStore:
     ) -> list[str]:
         span = {"since": since, "until": until, "slow_s": slow_s, "failed": int(not failures_first)}
         failed = self._ask(queries.FAILED_IDS, span | {"limit": limit}) if failures_first else []
-        slow = self._ask(queries.slow_ids(MEASURES[by]), span | {"limit": max(0, limit - len(failed))})
+        slow = self._ask(queries.slow_ids(by), span | {"limit": max(0, limit - len(failed))})
         return [row[0] for row in (*failed, *slow)]
 
     def series(self, since: float, until: float, step_s: float) -> list[Bucket]:
