@@ -102,6 +102,7 @@ def build(
         teller=_teller(settings, store, bus, channels),
         gauges=_gauges(settings, store),
         serve_down_for_s=settings.watch.serve_down_for_s,
+        serve_start_for_s=settings.watch.serve_start_for_s,
         keeper=Keeper(store, ages_s(settings.store)),
         clock=clock,
     )

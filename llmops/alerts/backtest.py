@@ -5,7 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from llmops.alerts import serving
@@ -14,7 +15,7 @@ from llmops.alerts.lifecycle import States, Transition, advance
 from llmops.alerts.rules import SEVERITIES, Finding, Severity, SloNumbers, fingerprint_of
 from llmops.events import AlertEvent, Document
 from llmops.events.names import name_of, seconds_of
-from llmops.slo import BURN_ROWS, BurnRow, Guard, Objective, Tally, Verdict, judge, window_name
+from llmops.slo import BURN_ROWS, BurnRow, Guard, Objective, Tally, Unattainable, Verdict, judge, window_name
 from llmops.slo.windows import History
 
 _DOWN = serving.serve_finding(serving.Serving("unreachable"), down_for_s=0.0, is_firing=True)
@@ -51,10 +52,11 @@ def replay(
     until: float,
     step_s: float,
     outages: Sequence[Outage] = (),
+    unattainable: Mapping[str, Unattainable] = MappingProxyType({}),
 ) -> Iterator[Transition]:
     """What watch would have written, had it looked at `since`, every `step_s` after it, and not at `until` any more.
 
-    It begins with no alert active.
+    It begins with no alert active. `unattainable`: by id, the objectives that this server cannot meet.
     """
     fingerprints = [(objective, _fingerprints(objective)) for objective in history.objectives]
     states: States = {}
@@ -63,7 +65,7 @@ def replay(
         now = since + number * step_s
         findings: list[Finding] = []
         for objective, own in fingerprints:
-            verdict = judge(objective, history.tallies(objective, now), guard)
+            verdict = judge(objective, history.tallies(objective, now), guard, unattainable.get(objective.id))
             if _matters(verdict) or not own.isdisjoint(states):
                 findings += slo_findings(verdict, keep_s=guard.keep_s)
         if findings or states:
@@ -78,7 +80,7 @@ def _fingerprints(objective: Objective) -> frozenset[str]:
 
 def _matters(verdict: Verdict) -> bool:
     """Findings that are not active change nothing where no alert is."""
-    return any(burn.exceeded for burn in verdict.burns)
+    return not verdict.is_muted and any(burn.exceeded for burn in verdict.burns)
 
 
 def _quiet(findings: list[Finding], states: States, *, is_down: bool) -> list[Finding]:

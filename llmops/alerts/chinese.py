@@ -90,6 +90,23 @@ CHINESE: Mapping[str, str] = {
     "span.min": "{count} 分钟",
     "slo.calm": "最近 {window} 允许 {allowed} 次失败，已用 {used} 次",
     "slo.no_data": "没有可供判断的请求",
+    "unattainable": "本机无法达到：{why}；{to_set}",
+    "unattainable.duration": (
+        "最近 {requests} 个回答中有 {too_long} 个即使单独运行也超过 {threshold:g} 秒（每秒 {per_s} 个 token，"
+        "{tokens} 个 token 需要 {takes_s:.1f} 秒），而允许的比例是 {allowed:g} %"
+    ),
+    "unattainable.ttft": (
+        "最近 {requests} 个提示中有 {too_long} 个即使单独运行，读取也超过 {threshold:g} 秒（每秒 {per_s} 个 token，"
+        "{tokens} 个 token 需要 {takes_s:.1f} 秒），而允许的比例是 {allowed:g} %"
+    ),
+    "unattainable.longest": (
+        "{tokens} 个 token 的回答（admission.default_max_tokens）在每秒 {per_s} 个 token 的速度下"
+        "需要 {takes_s:.0f} 秒，而上限是 {threshold:g} 秒"
+    ),
+    "unattainable.setting": (
+        "请在 llmops.toml 的 [objectives] 中设置 {name} = {value:g}；目标 speed 按长度评判每个请求"
+    ),
+    "unattainable.file": "请在目标文件中把 {name} 的 threshold_s 设为 {value:g}，或改用指标 duration_for_length",
     "slo.held": "目前无法判断：{why}",
     "held.serve_down": "服务已停止",
     "held.page": "该目标已有紧急告警",
@@ -99,6 +116,7 @@ CHINESE: Mapping[str, str] = {
     "objective.success": "请求成功",
     "objective.duration": "请求在 {threshold:g} 秒内完成",
     "objective.ttft": "首个 token 在 {threshold:g} 秒内返回",
+    "objective.duration_for_length": "请求在其长度所需的时间内完成",
     "objective.probe": "探测得到应答",
     "test": "测试消息",
     "test.reason": "由 llmops alerts test 发出，一切正常",

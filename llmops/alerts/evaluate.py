@@ -10,7 +10,8 @@ from llmops.alerts.inhibition import inhibitor
 from llmops.alerts.lifecycle import States
 from llmops.alerts.phrases import Phrase, as_is, say
 from llmops.alerts.rules import SEVERITIES, Finding, Severity, SloNumbers, fingerprint_of
-from llmops.slo import KEEP_S, Burn, Objective, Verdict, window_name
+from llmops.events.speed import tokens
+from llmops.slo import KEEP_S, Burn, Objective, Unattainable, Verdict, window_name
 
 _UNITS = ((2 * 86400.0, 86400.0, "span.d"), (2 * 3600.0, 3600.0, "span.h"), (0.0, 60.0, "span.min"))
 """From when on a unit is used, its seconds, its words: 47 h are told as such, 48 h as 2 d."""
@@ -44,7 +45,7 @@ def slo_findings(verdict: Verdict, exemplars: Sequence[str] = (), *, keep_s: flo
 
 def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str], keep_s: float) -> Finding:
     burn = verdict.fastest(severity)
-    active = verdict.exceeded(severity)
+    active = False if verdict.is_muted else verdict.exceeded(severity)
     return Finding(
         rule_id=slo_rule_id(verdict.objective.id, severity),
         name=say(f"slo.{severity}", objective=objective_name(verdict.objective)),
@@ -53,14 +54,17 @@ def _slo_finding(verdict: Verdict, severity: Severity, exemplars: Sequence[str],
         value=burn.long,
         threshold=burn.row.threshold,
         reason=_slo_reason(verdict, burn, active),
-        keep_s=keep_s,
+        keep_s=0.0 if verdict.is_muted else keep_s,
         exemplars=tuple(exemplars) if active else (),
         slo=_numbers(verdict, burn),
     )
 
 
 def _slo_reason(verdict: Verdict, burn: Burn, active: bool | None) -> Phrase:
-    if verdict.state == "no_data":
+    why = unattainable_phrase(verdict)
+    if why is not None and verdict.is_muted:
+        return why
+    if verdict.whole.total == 0:
         return say("slo.no_data")
     told = say(
         "slo.burning" if active else "slo.calm",
@@ -74,7 +78,39 @@ def _slo_reason(verdict: Verdict, burn: Burn, active: bool | None) -> Phrase:
         threshold=burn.row.threshold,
     )
     exhausted_in_s = verdict.exhausted_at_pace_of_s(burn)
-    return told if not active or exhausted_in_s is None else say("several", parts=(told, _ahead(exhausted_in_s)))
+    if not active:
+        return told
+    ahead = () if exhausted_in_s is None else (_ahead(exhausted_in_s),)
+    parts = (told, *ahead, *(() if why is None else (why,)))
+    return say("several", parts=parts) if len(parts) > 1 else told
+
+
+def unattainable_phrase(verdict: Verdict) -> Phrase | None:
+    """Of an objective that no server of this speed meets: why, and what to set. None of any other."""
+    found = verdict.unattainable
+    return None if found is None else unattainable_sentence(verdict.objective, found)
+
+
+def unattainable_sentence(objective: Objective, found: Unattainable) -> Phrase:
+    """The same, of its two parts."""
+    is_first_token = objective.measure == "ttft"
+    what = "unattainable.ttft" if is_first_token else "unattainable.duration"
+    why = say(
+        what if found.requests else "unattainable.longest",
+        threshold=objective.threshold_s,
+        too_long=found.too_long,
+        requests=found.requests,
+        tokens=found.typical.input_tokens if is_first_token else found.typical.output_tokens,
+        takes_s=found.takes_s,
+        per_s=tokens(found.per_s),
+        allowed=round(100.0 * (1.0 - objective.target), 6),
+    )
+    to_set = say(
+        "unattainable.setting" if objective.threshold_setting else "unattainable.file",
+        name=objective.threshold_setting or objective.id,
+        value=found.suggested_s,
+    )
+    return say("unattainable", why=why, to_set=to_set)
 
 
 def _ahead(exhausted_in_s: float) -> Phrase:

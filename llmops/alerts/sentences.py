@@ -91,6 +91,26 @@ ENGLISH: Mapping[str, str] = {
     "span.min": "{count} min",
     "slo.calm": "{used} of {allowed} failures of the last {window} used",
     "slo.no_data": "no requests to judge",
+    "unattainable": "not attainable here: {why}; {to_set}",
+    "unattainable.duration": (
+        "{too_long} of the last {requests} answers take longer than {threshold:g} s even alone (at {per_s} tokens/s, "
+        "{tokens} tokens take {takes_s:.1f} s), and {allowed:g} % may"
+    ),
+    "unattainable.ttft": (
+        "{too_long} of the last {requests} prompts take longer than {threshold:g} s to read even alone (at {per_s} "
+        "tokens/s, {tokens} tokens take {takes_s:.1f} s), and {allowed:g} % may"
+    ),
+    "unattainable.longest": (
+        "an answer of {tokens} tokens (admission.default_max_tokens) takes {takes_s:.0f} s at {per_s} tokens/s, and "
+        "the limit is {threshold:g} s"
+    ),
+    "unattainable.setting": (
+        "set {name} = {value:g} under [objectives] in llmops.toml; the objective speed judges each request by its "
+        "length"
+    ),
+    "unattainable.file": (
+        "set threshold_s = {value:g} for {name} in the file of objectives, or measure duration_for_length"
+    ),
     "slo.held": "cannot be judged now: {why}",
     "held.serve_down": "serve is down",
     "held.page": "a page for this objective is active",
@@ -100,6 +120,7 @@ ENGLISH: Mapping[str, str] = {
     "objective.success": "Requests succeed",
     "objective.duration": "Requests finish in under {threshold:g} s",
     "objective.ttft": "First tokens come in under {threshold:g} s",
+    "objective.duration_for_length": "Requests finish within the time that their length takes",
     "objective.probe": "Probes are answered",
     "test": "A test message",
     "test.reason": "llmops alerts test sent it: nothing is wrong",

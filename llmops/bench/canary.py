@@ -15,6 +15,7 @@ from llmops.client import ChatTiming, RequestRefused, ServeClient, ServeUnreacha
 from llmops.events import BenchmarkEvent
 from llmops.events.documents import CANARY
 from llmops.events.snapshot import ServeSnapshot
+from llmops.events.speed import StreamSpeed
 
 _QUESTION = [{"role": "user", "content": "Say hi."}]
 _SEED = 20260101
@@ -22,6 +23,8 @@ _NOT_NOW = ("starting", "draining")
 _PASSING = ("not_ready", "draining")
 """Refusals of a serve that began to start or to drain after we looked."""
 _LOOK_S = 0.1
+_MARGIN, _PROMPT_TOKENS = 3.0, 64
+"""The question takes fewer, its template included."""
 _log = logging.getLogger(__name__)
 
 
@@ -49,12 +52,13 @@ async def _ask(url: str, max_tokens: int, timeout_s: float, api_key: str | None)
     why: str | None = None
     try:
         async with (
-            asyncio.timeout(timeout_s),
+            asyncio.timeout(timeout_s) as limit,
             ServeClient(url, api_key=api_key, synthetic=True, user="llmops-canary") as serve,
         ):
             snapshot = await serve.snapshot()
             if snapshot.state in _NOT_NOW or (snapshot.state == "ready" and busy(snapshot)):
                 return None
+            limit.reschedule(asyncio.get_running_loop().time() + patience_s(snapshot, max_tokens, timeout_s))
             timing = await _time(serve, max_tokens)
     except TimeoutError:
         why = "no answer in time"
@@ -82,6 +86,12 @@ async def _ask(url: str, max_tokens: int, timeout_s: float, api_key: str | None)
         model_version=snapshot.model.version if snapshot else None,
         error_message=why,
     )
+
+
+def patience_s(snapshot: ServeSnapshot, max_tokens: int, timeout_s: float) -> float:
+    """The setting, or several times what the answer takes on a server of this speed, where that is longer."""
+    speed = StreamSpeed(snapshot.expected_output_tokens_per_s, snapshot.expected_input_tokens_per_s)
+    return max(timeout_s, _MARGIN * (speed.duration_s(_PROMPT_TOKENS, max_tokens) or 0.0))
 
 
 async def _time(serve: ServeClient, max_tokens: int) -> ChatTiming:

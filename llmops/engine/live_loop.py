@@ -20,6 +20,7 @@ from llmops.engine.loading import Loaded
 from llmops.engine.peak import PeakArithmetic
 from llmops.engine.restarts import LIMIT, Restarts
 from llmops.engine.sampling import Draw
+from llmops.engine.stalls import patience_s
 
 _LOOK_EVERY_S = 0.25
 _CLOSE_WITHIN_S = 15.0
@@ -104,7 +105,7 @@ class LiveLoop:
     def health(self) -> Health:
         """A step that takes too long degrades the engine until it moves again."""
         still_s = self._still_s()
-        if self._state != "ready" or still_s <= self._dials.stall_s:
+        if self._state != "ready" or still_s <= self._dials.stall_s + self._reading_s():
             return Health(state=self._state, reason=self._reason)
         return Health(state="degraded", reason=f"No step for {still_s:.0f} s while generations run.")
 
@@ -119,6 +120,11 @@ class LiveLoop:
         if batch is None or not self.flows:
             return 0.0
         return self._clock() - max(self._busy_since, batch.draws.stepped_at)
+
+    def _reading_s(self) -> float:
+        """What the step under way may take for its part of a prompt, by what the last one took."""
+        batch = self._batch
+        return 0.0 if batch is None else patience_s(batch.draws.rows, batch.draws.row_s)
 
     def _wake(self) -> None:
         """From idle to busy: stalls and the memory's peak are those of this busy period."""
@@ -164,7 +170,7 @@ class LiveLoop:
         batch = self._batch
         if batch is None or not batch.is_alive:
             await self._recover(classify(await self._death()))
-        elif self._still_s() > self._dials.hang_s:
+        elif self._still_s() > self._dials.hang_s + self._reading_s():
             self._give_up(self._still_s())
         else:
             batch.sweep()

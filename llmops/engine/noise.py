@@ -21,6 +21,8 @@ _GREEDY = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
 # Rows of the loop's argument tensor, one column per generation that draws a token in this step.
 _TEMPERATURE, _TOP_K, _TOP_P, _KEY, _NUMBER = range(5)
 # Where a generation without finite logits is noted: far more than can run at once, so no note is overwritten unread.
+_LARGE = 32
+"""Rows of a step whose time is that of reading a prompt."""
 _NOTES = 4096
 
 
@@ -38,6 +40,10 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self.tensors_required = 5
         self.do_processing = True
         self.stepped_at = time.monotonic()
+        self.rows = 0
+        """Of the step under way."""
+        self.row_s = 0.0
+        """What a row of a large step takes, as the last one had it."""
         self.most_rows = 0
         """Of the largest step since somebody set this to 0."""
         self.between_steps: Callable[[], None] | None = None  # called once, by the loop's thread
@@ -70,6 +76,7 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
             arg_storage[:5, : len(draws)] = arguments.to(arg_storage.device)
         arg_storage[_NUMBER, len(draws) :] = 0  # padding is nobody's
         rows = sum(future.query_length for future in requests_in_batch)
+        self.rows = rows
         self.most_rows = max(self.most_rows, rows)
         if self._pace is not None:
             self._pace.begin(rows)
@@ -79,6 +86,8 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
     ) -> torch.Tensor:
         drawn = self._drawn(scores, logits_processor_args)
+        if self.rows >= _LARGE:
+            self.row_s = (time.monotonic() - self.stepped_at) / self.rows
         if self._pace is not None:
             self._pace.end()
         return drawn

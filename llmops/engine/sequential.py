@@ -26,12 +26,15 @@ from llmops.engine.loading import Loaded, first_line
 from llmops.engine.one_answer import Cancelled, Job, generate
 from llmops.engine.peak import PeakArithmetic
 from llmops.engine.sampling import Draw
+from llmops.engine.stalls import patience_s
 
 _log = logging.getLogger(__name__)
 
 _UNKNOWN_LEN = 32_768
 """Where neither model nor tokenizer names a limit, as with recurrent ones, whose memory does not grow."""
 _CLOSE_TIMEOUT_S = 10.0
+_FIRST_TOKEN = 3
+"""Which call of `_step` is that of the first token."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class OneByOne:
         self._busy_since = self._stepped_at = clock()
         self._most_prompt = self._most_tokens = 0  # of one generation, since it was idle
         self._cause: Exception | None = None  # of the last failure, in the library's words
+        self._unread = self._steps = 0  # prompt tokens before the first token; steps of the generation under way
+        self._read_s = 0.0  # a token of the last prompt
         self._state: EngineState = "starting"
         self._reason = "The engine is warming up."
 
@@ -152,9 +157,10 @@ class OneByOne:
     def health(self) -> Health:
         """A token that takes too long degrades the engine until the next one."""
         still_s = self._clock() - max(self._busy_since, self._stepped_at)
-        if self._state == "ready" and self.flows and still_s > self._dials.hang_s:
+        reading_s = patience_s(self._unread, self._read_s)
+        if self._state == "ready" and self.flows and still_s > self._dials.hang_s + reading_s:
             return Health(state="dead", reason=f"No token for {still_s:.0f} s: only a new process helps.")
-        if self._state == "ready" and self.flows and still_s > self._dials.stall_s:
+        if self._state == "ready" and self.flows and still_s > self._dials.stall_s + reading_s:
             return Health(state="degraded", reason=f"No token for {still_s:.0f} s while a generation runs.")
         return Health(state=self._state, reason=self._reason)
 
@@ -195,15 +201,24 @@ class OneByOne:
         if job.is_cancelled:
             return None
         try:
+            self._unread = len(job.prompt)
             generate(self._loaded.model, job, self._eos_ids, self._step, self._compiled)
         except Cancelled:
             return None
         except Exception as error:  # the library fails in its own words, and the next generation may do well
             return error.with_traceback(None)
+        finally:
+            self._unread = self._steps = 0
         return None
 
     def _step(self) -> None:
-        self._stepped_at = self._clock()
+        """Before a generation, once its prompt is laid out, and at each token."""
+        now = self._clock()
+        self._steps += 1
+        if self._steps == _FIRST_TOKEN:
+            self._read_s = max((now - self._stepped_at) / self._unread, 0.0) if self._unread else self._read_s
+            self._unread = 0
+        self._stepped_at = now
 
     def _tidy(self) -> None:
         gc.collect()

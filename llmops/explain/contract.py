@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, TypeAlias
 
+from llmops.events.speed import StreamSpeed
+
 Topic: TypeAlias = Literal["oom", "repetition", "uneven-gpus", "slow"]
 Standing: TypeAlias = Literal["shown", "fits"]
 """`shown`: the numbers say so. `fits`: the numbers agree with it, and with other causes too."""
@@ -78,6 +80,8 @@ class Record:
     max_running: int = 16
     latency_limit_s: float = 3.0
     ttft_limit_s: float = 2.0
+    speed: StreamSpeed = StreamSpeed()
+    """Of one answer that has the server to itself."""
     device_map: str | None = None
     quantization: str = "none"
     leak_share: float = 0.02

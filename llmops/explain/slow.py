@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from llmops.events.speed import tokens
 from llmops.explain.contract import Asked, Cause, Explanation, Record, Turn, ids, median, share
 
 LATE = "timeout"
@@ -14,6 +15,8 @@ MOST, MUCH = 0.5, 0.25
 """Share of the slow requests' time that makes a phase the cause; or one among several."""
 _SLOWER = 1.3
 """A pace is worse than usual when it takes so many times as long a token."""
+_BUSY = 2.0
+"""The same against an answer that has the server to itself: those beside it make it slower too."""
 _HELD_BACK = 0.1
 
 
@@ -176,7 +179,18 @@ def _decode(record: Record, slow: list[Asked], rest: list[Asked], told: str, par
     evidence += [f"{each.name} was held back in {100 * each.throttled:.0f} % of its samples" for each in held]
     is_long = length is not None and other is not None and length > _SLOWER * other
     is_slow = pace is not None and usual is not None and pace > _SLOWER * usual
-    shorter = Turn(dial="max_tokens", to="less in the request; admission.default_max_tokens where it names none")
+    alone_s = None if length is None else record.speed.duration_s(0, int(length))
+    per_s = tokens(record.speed.output_tokens_per_s or 0.0)
+    if alone_s is not None and length is not None:
+        evidence.append(f"an answer of {length:.0f} tokens that has the server to itself takes {alone_s:.1f} s")
+        is_long = is_long or alone_s > record.latency_limit_s
+        is_slow = pace is not None and pace > _BUSY / (record.speed.output_tokens_per_s or 1.0)
+    shorter: tuple[Turn, ...] = (
+        Turn(dial="max_tokens", to="less in the request; admission.default_max_tokens where it names none"),
+    )
+    if alone_s is not None and alone_s > record.latency_limit_s:
+        told_s = f"{2 * alone_s:.2g}, under [objectives] in llmops.toml: no setting makes such answers faster here"
+        shorter += (Turn(dial="objectives.latency_threshold_s", to=told_s),)
     quicker = (
         Turn(dial="engine.max_running", to="less: each answer is then quicker, and more wait"),
         Turn(dial="engine.compile", to="true for a single stream (kind transformers-sequential), on a GPU"),
@@ -187,7 +201,9 @@ def _decode(record: Record, slow: list[Asked], rest: list[Asked], told: str, par
     says = "Writing takes most of it" if part >= MOST else "Writing takes a good part of it"
     why = {
         (True, True): "long answers, and slower than usual",
-        (True, False): "long answers",
+        (True, False): "long answers"
+        if alone_s is None
+        else f"the answers are long, and this machine writes {per_s} tokens/s",
         (False, True): "slower than usual",
     }
     yield Cause(
@@ -195,7 +211,7 @@ def _decode(record: Record, slow: list[Asked], rest: list[Asked], told: str, par
         standing="shown",
         says=f"{says}: {why.get((is_long, is_slow), 'neither length nor pace stands out from the other answers')}.",
         evidence=tuple(evidence),
-        turns=(*cooler, *((shorter,) if is_long or not is_slow else ()), *(quicker if is_slow or not is_long else ())),
+        turns=(*cooler, *(shorter if is_long or not is_slow else ()), *(quicker if is_slow or not is_long else ())),
         requests=_of(sorted(slow, key=lambda each: -(each.decode_s or 0.0))),
     )
 

@@ -162,10 +162,10 @@ class Exchange:
             return None
         return "the answer repeats itself: try temperature 0.7 to 1.0 and top_p 0.9 to 0.95"
 
-    def teach(self, speed: SpeedEstimate) -> None:
-        """What this answer says of the speed, where nothing ran beside it."""
+    def teach(self, speed: SpeedEstimate, *, is_alone: bool) -> None:
+        """What this answer says of the speed so far. `is_alone`: nothing ran beside it."""
         first, last = self.first_token_s, self.last_token_s
-        if self.began_s is None or first is None or last is None or self.fields.get("batch_size") not in (None, 1):
+        if self.began_s is None or first is None or last is None:
             return
         cached = self.fields.get("cached_tokens")
         speed.learn(
@@ -173,6 +173,7 @@ class Exchange:
             prefill_s=first - self.began_s,
             output_tokens=self.output_tokens,
             decode_s=last - first,
+            is_alone=is_alone and self.fields.get("batch_size") in (None, 1),
         )
 
     def failed(self, slug: str, message: str, status: int, error: BaseException | None = None) -> None:

@@ -19,7 +19,7 @@ from llmops.inference.deadline import Deadline
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
 from llmops.inference.meter import TokenMeter
-from llmops.inference.speed import SpeedEstimate
+from llmops.inference.speed import FIRST_TOKENS, SpeedEstimate
 
 _log = logging.getLogger(__name__)
 
@@ -170,9 +170,10 @@ class Inference:
                     exchange.took(piece)
                     self.meter.add(piece.tokens, piece.at)
                     self.meter.gaps(exchange.token_times[-piece.tokens - 1 :] if piece.tokens else ())
+                    if exchange.output_tokens == FIRST_TOKENS and not self.speed.is_known:
+                        exchange.teach(self.speed, is_alone=False)
                     yield piece
-            if is_alone and self.gate.running == 1:
-                exchange.teach(self.speed)
+            exchange.teach(self.speed, is_alone=is_alone and self.gate.running == 1)
             if hint := exchange.hint():
                 _log.info("request %s: %s", exchange.arrival.request_id, hint)
         except TimeoutError:

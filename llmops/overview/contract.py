@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal, TypeAlias
 
+from llmops.alerts.phrases import Phrase
 from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.slo import SloState
 from llmops.store.contract import Bucket, Percentiles, RequestRow
@@ -51,6 +52,8 @@ class SloChip:
     state: SloState
     exhausted_in_s: float | None = None
     """Until the budget is spent at the pace of the last hour; 0: it is. None: it lasts, or nothing is known."""
+    unattainable: Phrase | None = None
+    """Why no server of this speed meets it, and what to set; None where it can be met, or too little is known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,11 @@ class Overview:
     judged_at: float = 0.0
     """When objectives, alerts and benchmarks were last asked for; they change slowly and are asked less often."""
     schema_version: str = SCHEMA_VERSION
+
+    @property
+    def unattainable(self) -> tuple[SloChip, ...]:
+        """Objectives that no server of this speed meets."""
+        return tuple(chip for chip in self.slo if chip.unattainable is not None)
 
     @property
     def firing(self) -> tuple[AlertLine, ...]:

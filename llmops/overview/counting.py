@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, TypeAlias
 
-from llmops.slo import Guard, Objective, Tally, Verdict, judge, windows_needed
+from llmops.slo import Guard, Objective, Tally, Unattainable, Verdict, judge, windows_needed
 from llmops.store.contract import Counts, Judged, Questions
 
 AHEAD_S = 1.0
@@ -14,9 +15,10 @@ AHEAD_S = 1.0
 
 
 class Question(NamedTuple):
-    """What an objective asks of a span: about requests that are slow or fail, about first tokens, about probes."""
+    """What an objective asks of a span: about requests that are slow or fail, about first tokens, about requests that
+    took longer than their length may take, about probes."""
 
-    about: Literal["requests", "first_tokens", "probes"]
+    about: Literal["requests", "first_tokens", "limited", "probes"]
     threshold_s: float = 0.0
 
 
@@ -25,11 +27,16 @@ Count: TypeAlias = Callable[[Question, float], Answer]
 """The answer over the last so many seconds."""
 
 
-def verdicts(objectives: Sequence[Objective], guard: Guard, count: Count) -> list[Verdict]:
-    """The verdict on each of them, in their order."""
+def verdicts(
+    objectives: Sequence[Objective],
+    guard: Guard,
+    count: Count,
+    unattainable: Mapping[str, Unattainable] = MappingProxyType({}),
+) -> list[Verdict]:
+    """The verdict on each of them, in their order. `unattainable`: by id, those that this server cannot meet."""
     slow_s = counted_s(objectives, "duration") or 0.0
     once = functools.cache(count)
-    return [judge(each, tallies(each, slow_s, once), guard) for each in objectives]
+    return [judge(each, tallies(each, slow_s, once), guard, unattainable.get(each.id)) for each in objectives]
 
 
 def counted_s(objectives: Sequence[Objective], measure: Literal["duration", "ttft"]) -> float | None:
@@ -47,6 +54,8 @@ def question_of(objective: Objective, slow_s: float) -> Question:
     """Success is asked for together with the threshold of durations, so that both are one question."""
     if objective.measure == "probe":
         return Question("probes")
+    if objective.measure == "duration_for_length":
+        return Question("limited")
     threshold_s = slow_s if objective.threshold_s is None else objective.threshold_s
     return Question("first_tokens" if objective.measure == "ttft" else "requests", threshold_s)
 
@@ -60,6 +69,8 @@ def within(store: Questions, question: Question, since: float, until: float) -> 
     """The same of any span."""
     if question.about == "probes":
         return store.probes(since, until)
+    if question.about == "limited":
+        return store.limited(since, until)
     if question.about == "first_tokens":
         return store.first_tokens(since, until, late_s=question.threshold_s)
     return store.counts(since, until, slow_s=question.threshold_s)

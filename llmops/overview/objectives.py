@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from llmops.alerts.evaluate import unattainable_phrase
+from llmops.overview.attainability import unattainables
 from llmops.overview.contract import SloChip
 from llmops.overview.counting import answer, verdicts
 from llmops.overview.objectivefile import read_objectives
@@ -11,6 +14,13 @@ from llmops.settings import ObjectiveSettings
 from llmops.slo import Guard, Objective, SloState, Verdict, default_objectives
 from llmops.store.contract import Store
 
+_SETTINGS: Mapping[str, frozenset[str]] = {
+    "availability": frozenset({"availability_target"}),
+    "latency": frozenset({"latency_threshold_s", "latency_target"}),
+    "ttft": frozenset({"ttft_threshold_s", "ttft_target"}),
+    "speed": frozenset({"speed_target", "speed_base_s", "speed_margin", "speed_per_token_s"}),
+}
+"""Of each objective, those that make it somebody's own where they are written."""
 _BURN_ROW = 0
 """The first row of the burn table: the last hour, with five minutes as its short window."""
 
@@ -26,6 +36,8 @@ def objectives_of(settings: ObjectiveSettings) -> tuple[Objective, ...]:
         availability_target=settings.availability_target,
         ttft_threshold_s=settings.ttft_threshold_s,
         ttft_target=settings.ttft_target,
+        speed_target=settings.speed_target,
+        explicit=[name for name, its in _SETTINGS.items() if not its.isdisjoint(settings.model_fields_set)],
     )
 
 
@@ -39,8 +51,12 @@ def chips(store: Store, now: float, settings: ObjectiveSettings) -> tuple[SloChi
 
     Raises BadObjectives as `objectives_of` does.
     """
+    objectives = objectives_of(settings)
     found = verdicts(
-        objectives_of(settings), guard_of(settings), lambda question, window_s: answer(store, question, window_s, now)
+        objectives,
+        guard_of(settings),
+        lambda question, window_s: answer(store, question, window_s, now),
+        unattainables(store, objectives, now),
     )
     return tuple(chip(verdict, settings.min_bad) for verdict in found)
 
@@ -62,4 +78,5 @@ def chip(verdict: Verdict, min_bad: int) -> SloChip:
         burn=verdict.burns[_BURN_ROW].long,
         exhausted_in_s=verdict.exhausted_in_s,
         state=state,
+        unattainable=unattainable_phrase(verdict),
     )

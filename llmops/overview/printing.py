@@ -6,6 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
+from llmops.alerts.phrases import Phrase
 from llmops.events.names import timestamp
 from llmops.overview.contract import Overview
 from llmops.store.contract import Percentiles
@@ -55,6 +56,8 @@ def _percentiles(values: Percentiles) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """Dataclasses as objects, their moments (`at`, `since`, ...) as RFC 3339; NaN and infinity as null."""
+    if isinstance(value, Phrase):
+        return str(value)
     if dataclasses.is_dataclass(value):
         return {field.name: _member(field.name, getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):

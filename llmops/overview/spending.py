@@ -78,7 +78,7 @@ def _blame(
 ) -> Iterator[tuple[Blamed, tuple[Blame, ...]]]:
     if objective.measure == "probe":
         return
-    over = None
+    over = Over("limit", 0.0) if objective.measure == "duration_for_length" else None
     if objective.threshold_s is not None:
         over = Over("ttft" if objective.measure == "ttft" else "duration", objective.threshold_s)
     for by in BLAMED:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from llmops.overview.attainability import unattainables
 from llmops.overview.counting import AHEAD_S, answer, verdicts
 from llmops.overview.objectives import chip, guard_of, objectives_of
 from llmops.settings import ObjectiveSettings
@@ -34,8 +35,12 @@ class Standing:
 
 def standings(store: Questions, now: float, settings: ObjectiveSettings) -> list[Standing]:
     """Each objective, in their order, judged as the alerts judge it. Raises BadObjectives."""
+    objectives = objectives_of(settings)
     found = verdicts(
-        objectives_of(settings), guard_of(settings), lambda question, window_s: answer(store, question, window_s, now)
+        objectives,
+        guard_of(settings),
+        lambda question, window_s: answer(store, question, window_s, now),
+        unattainables(store, objectives, now),
     )
     return [
         Standing(

@@ -19,6 +19,9 @@ class WatchSettings(Section):
         None, description="alerts are POSTed here as JSON; empty: console only", examples=["https://host/path"]
     )
     serve_down_for_s: float = Field(5.0, ge=0, description="serve may be unreachable this long before an alert")
+    serve_start_for_s: float = Field(
+        60.0, ge=0, description="the same until it has answered this watch for the first time: it loads its libraries"
+    )
 
     @property
     def key(self) -> str | None:

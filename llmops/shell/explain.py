@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -13,13 +14,16 @@ from rich.console import Console
 from rich.markup import escape
 
 from llmops.events.names import timestamp
+from llmops.events.speed import SUITE, StreamSpeed
 from llmops.explain.contract import Cause, Explanation, Record
 from llmops.explain.oom import explain_oom
 from llmops.explain.reading import MOST, read
 from llmops.explain.repetition import explain_repetition
 from llmops.explain.slow import explain_slow
 from llmops.explain.uneven import explain_uneven
+from llmops.overview.attainability import speed_of
 from llmops.settings import Settings
+from llmops.store import open_store
 from llmops.store.errors import StoreUnreadable
 from llmops.store.filtering import moment
 from llmops.store.sql import BadQuery
@@ -45,7 +49,7 @@ def run(settings: Settings, what: str, *, since: str, as_json: bool) -> int:
     if begin >= now:
         return _refuse(f"--since {since} is not in the past: write 2h, 7d, or 2026-01-31T12:00Z.")
     try:
-        record = read(settings.state.store, begin, now, **_dials(settings))
+        record = read(settings.state.store, begin, now, **_dials(settings), speed=_speed(settings))
     except (BadQuery, StoreUnreadable) as error:
         return _refuse(str(error))
     explanation = explain(record)
@@ -66,6 +70,13 @@ def _dials(settings: Settings) -> dict[str, object]:
         "quantization": settings.engine.quantization,
         "leak_share": settings.gauges.leak_fire,
     }
+
+
+def _speed(settings: Settings) -> StreamSpeed:
+    """As the record has it. Raises StoreUnreadable."""
+    with contextlib.closing(open_store(settings.state.store, read_only=True)) as store:
+        run = next(iter(store.benchmarks(limit=1, suite=SUITE)), None)
+    return StreamSpeed() if run is None else speed_of(run)
 
 
 def _shown(moment_s: float) -> str:

@@ -10,15 +10,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from llmops.alerts.evaluate import unattainable_phrase
 from llmops.events.names import timestamp
 from llmops.overview.standing import BURN_WINDOWS_S, Standing, standings
 from llmops.settings import Settings
 from llmops.shell.moments import how_long
 from llmops.shell.tabular import print_json, print_table
-from llmops.slo import BadObjectives, Objective, window_name
+from llmops.slo import BadObjectives, Objective, Verdict, window_name
 from llmops.store.errors import StoreUnreadable
 from llmops.store.sqlite import open_store
-from llmops.untrusted import spelled_out
+from llmops.untrusted import safe_line, spelled_out
 
 SCHEMA_VERSION = "1"
 _HEADS = ("objective", "state", "target", "good", "budget", "burn 1h / 6h / 3d", "lasts", "P99")
@@ -52,6 +53,9 @@ def _status(settings: Settings, *, as_json: bool) -> int:
         print_json({"schema_version": SCHEMA_VERSION, "at": timestamp(now), "objectives": objectives})
     else:
         print_table(_HEADS, [_cells(each) for each in found])
+        for each in found:
+            if each.verdict.unattainable is not None:
+                print(safe_line(f"{each.objective.id}: {unattainable_phrase(each.verdict)}"))
     return 1 if any(each.state in ("at_risk", "breached") for each in found) else 0
 
 
@@ -74,6 +78,8 @@ def _cells(standing: Standing) -> tuple[str, ...]:
 def target_of(objective: Objective) -> str:
     """`99 % under 3 s of 30d`."""
     limit = "" if objective.threshold_s is None else f" under {objective.threshold_s:g} s"
+    if objective.measure == "duration_for_length":
+        limit = " for their length"
     return f"{100 * objective.target:g} %{limit} of {window_name(objective.window_s)}"
 
 
@@ -86,7 +92,11 @@ def percent(ratio: float | None) -> str:
 
 def objective_fields(objective: Objective) -> dict[str, Any]:
     """An objective as plain JSON values."""
-    return dataclasses.asdict(objective)
+    return {each.name: getattr(objective, each.name) for each in dataclasses.fields(objective) if each.compare}
+
+
+def _unattainable(verdict: Verdict) -> dict[str, Any]:
+    return {"reason": str(unattainable_phrase(verdict)), **dataclasses.asdict(verdict)["unattainable"]}
 
 
 def _object(standing: Standing) -> dict[str, Any]:
@@ -99,5 +109,6 @@ def _object(standing: Standing) -> dict[str, Any]:
         "budget": dataclasses.asdict(verdict.budget),
         "burn": {window_name(burn.row.long_s): burn.long for burn in verdict.burns},
         "exhausted_in_s": verdict.exhausted_in_s,
+        "unattainable": None if verdict.unattainable is None else _unattainable(verdict),
         "p99_s": standing.p99_s,
     }

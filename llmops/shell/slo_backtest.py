@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from llmops.alerts.backtest import Fired, fired, outages_of, replay
+from llmops.alerts.evaluate import unattainable_sentence
 from llmops.events.names import timestamp
+from llmops.overview.attainability import unattainables
 from llmops.overview.objectivefile import read_objectives
 from llmops.overview.objectives import guard_of, objectives_of
 from llmops.settings import BadConfiguration, Settings
@@ -63,7 +65,16 @@ def _backtest(settings: Settings, file: str | None, since: float, now: float, st
         first = max(earliest, now if oldest is None else oldest)
         probes = store.probed(earliest, now)
         history = History(_ended(store, first, now), objectives, probes=probes)
-    found = replay(history, guard_of(settings.objectives), since=begin, until=now, step_s=step_s, outages=outages)
+        unattainable = unattainables(store, objectives, now)
+    found = replay(
+        history,
+        guard_of(settings.objectives),
+        since=begin,
+        until=now,
+        step_s=step_s,
+        outages=outages,
+        unattainable=unattainable,
+    )
     lines = [each for each in fired(found, history) if each.until is None or each.until >= since]
     if as_json:
         span = {"since": timestamp(since), "until": timestamp(now), "step_s": step_s}
@@ -73,6 +84,9 @@ def _backtest(settings: Settings, file: str | None, since: float, now: float, st
         print_json({"schema_version": SCHEMA_VERSION, **span, **held, **told, **alerts})
     else:
         _print(objectives, lines, now)
+        for objective in objectives:
+            if objective.id in unattainable:
+                print(safe_line(f"{objective.id}: {unattainable_sentence(objective, unattainable[objective.id])}"))
         _warn(since, oldest)
     return 0
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from llmops.client import fetch_snapshot
 from llmops.elastic.report import FILE as SHIP_FILE
 from llmops.elastic.report import read_report
+from llmops.events.speed import StreamSpeed
 from llmops.overview import Overview, exit_code, look, to_json
 from llmops.settings import Settings
 from llmops.shell.console import console_for
@@ -66,6 +67,8 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
         if serve.room_tokens is not None:
             yield "room", f"{serve.room_tokens:,} tokens of prompt and answer fit now"
         yield "pace", f"{serve.output_tokens_per_s:.1f} tokens/s"
+        expected = StreamSpeed(serve.expected_output_tokens_per_s, serve.expected_input_tokens_per_s)
+        yield "speed", expected.sentence()
         yield from device_rows(serve.devices)
     minutes = overview.window_s / 60
     yield f"last {minutes:g} min", ", ".join(f"{n} {what}" for what, n in overview.outcomes.items()) or "no requests"
@@ -77,6 +80,8 @@ def _rows(overview: Overview) -> Iterator[tuple[str, str]]:
         ratio = "--" if chip.good_ratio is None else f"{100 * chip.good_ratio:.2f} %"
         spent = f"{chip.bad} of {chip.allowed_bad} failures used"
         yield f"slo {chip.name}", f"{chip.state}: {ratio} of {chip.total} good, target {100 * chip.target:g} %, {spent}"
+        if chip.unattainable is not None:
+            yield "", f"{chip.unattainable}"
     for alert in overview.alerts:
         yield "alert", f"{alert.name}: {alert.state} ({alert.severity}), {alert.reason}"
     yield "journal", _journal(overview)

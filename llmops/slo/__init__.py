@@ -1,5 +1,6 @@
 """Arithmetic of objectives, error budgets and burn rates; numbers in, verdicts out."""
 
+from llmops.slo.attainability import Length, Unattainable, unattainable
 from llmops.slo.burn import BURN_ROWS, KEEP_S, Burn, BurnRow, Guard, burn_rate, burns, window_name
 from llmops.slo.errors import BadObjectives
 from llmops.slo.exhaustion import exhausted_in_s
@@ -16,10 +17,12 @@ __all__ = [
     "Burn",
     "BurnRow",
     "Guard",
+    "Length",
     "Measure",
     "Objective",
     "SloState",
     "Tally",
+    "Unattainable",
     "Verdict",
     "budget",
     "burn_rate",
@@ -31,6 +34,7 @@ __all__ = [
     "objectives_of_toml",
     "to_openslo",
     "to_toml",
+    "unattainable",
     "window_name",
     "windows_needed",
 ]

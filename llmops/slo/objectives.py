@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from typing import Literal, TypeAlias
 
-Measure: TypeAlias = Literal["success", "duration", "ttft", "probe"]
+Measure: TypeAlias = Literal["success", "duration", "ttft", "duration_for_length", "probe"]
 """What makes one bad. success: the request failed. duration: it took longer than `threshold_s`. ttft: its first token
-came later than `threshold_s`, or it failed before one came. probe: a synthetic request of the canary failed."""
+came later than `threshold_s`, or it failed before one came. duration_for_length: it took longer than the limit that
+serve recorded for its length. probe: a synthetic request of the canary failed."""
 LIMITED: tuple[Measure, ...] = ("duration", "ttft")
 """Measures with a threshold."""
 
@@ -24,6 +26,10 @@ class Objective:
     threshold_s: float | None = None
     name: str = ""
     """For people; empty: what it measures says it."""
+    is_explicit: bool = dataclasses.field(default=True, compare=False)
+    """Somebody wrote it; False: it is a default, which does not alert where this machine cannot attain it."""
+    threshold_setting: str = dataclasses.field(default="", compare=False)
+    """The setting that `threshold_s` comes from; empty: a file of objectives."""
 
     def __post_init__(self) -> None:
         """A target of 1 grants no budget to divide by; one of 0 asks for nothing."""
@@ -76,14 +82,18 @@ def default_objectives(
     availability_target: float,
     ttft_threshold_s: float,
     ttft_target: float,
+    speed_target: float = 0.99,
+    explicit: Collection[str] = ("availability", "latency", "speed", "ttft"),
 ) -> tuple[Objective, ...]:
-    """The objectives of a fresh install: requests succeed, they are fast, and they begin to answer early."""
+    """The objectives of a fresh install: requests succeed, they are fast, also for their length, and they begin to
+    answer early. `explicit`: ids of those whose numbers somebody wrote."""
     return (
         Objective(
             id="availability",
             measure="success",
             target=availability_target,
             window_s=window_s,
+            is_explicit="availability" in explicit,
         ),
         Objective(
             id="latency",
@@ -91,6 +101,8 @@ def default_objectives(
             target=latency_target,
             window_s=window_s,
             threshold_s=latency_threshold_s,
+            is_explicit="latency" in explicit,
+            threshold_setting="latency_threshold_s",
         ),
         Objective(
             id="ttft",
@@ -98,5 +110,14 @@ def default_objectives(
             target=ttft_target,
             window_s=window_s,
             threshold_s=ttft_threshold_s,
+            is_explicit="ttft" in explicit,
+            threshold_setting="ttft_threshold_s",
+        ),
+        Objective(
+            id="speed",
+            measure="duration_for_length",
+            target=speed_target,
+            window_s=window_s,
+            is_explicit="speed" in explicit,
         ),
     )

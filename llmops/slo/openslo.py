@@ -82,7 +82,7 @@ def _metric(measure: str) -> dict[str, Any]:
 
 def _all_of(measure: str) -> str:
     """What a ratio is a part of."""
-    return "probes" if measure == "probe" else "requests"
+    return {"probe": "probes", "duration_for_length": "limited_requests"}.get(measure, "requests")
 
 
 class _Document:

@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
+from llmops.slo.attainability import Unattainable
 from llmops.slo.burn import BURN_ROWS, Burn, Guard, Severity, burns
 from llmops.slo.exhaustion import exhausted_in_s
 from llmops.slo.objectives import Budget, Objective, Tally, budget
 
-SloState: TypeAlias = Literal["ok", "at_risk", "breached", "no_data"]
-"""at_risk: the budget lasts, but it burns fast enough for an alert. No traffic is `no_data`, never 100 % good."""
+SloState: TypeAlias = Literal["ok", "at_risk", "breached", "no_data", "unattainable"]
+"""at_risk: the budget lasts, but it burns fast enough for an alert. No traffic is `no_data`, never 100 % good.
+unattainable: a default that this machine cannot meet at its speed, so that nothing is judged by it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,13 @@ class Verdict:
     burns: tuple[Burn, ...]
     exhausted_in_s: float | None = None
     """Until the budget is spent at the pace of the last hour; 0 when it is, None when it lasts or nothing is known."""
+    unattainable: Unattainable | None = None
+    """Why no server of this speed meets it; None where it can be met, or nothing is known of the speed."""
+
+    @property
+    def is_muted(self) -> bool:
+        """It alerts for nothing: nobody asked for it, and it cannot be met."""
+        return self.unattainable is not None and not self.objective.is_explicit
 
     def exhausted_at_pace_of_s(self, burn: Burn) -> float | None:
         """The same at the pace of the long window of this row."""
@@ -53,19 +62,23 @@ def windows_needed(objective: Objective) -> tuple[float, ...]:
     return tuple(sorted(alerting | {objective.window_s}))
 
 
-def judge(objective: Objective, tallies: Mapping[float, Tally], guard: Guard) -> Verdict:
+def judge(
+    objective: Objective, tallies: Mapping[float, Tally], guard: Guard, unattainable: Unattainable | None = None
+) -> Verdict:
     """The verdict from counts per window; `tallies` has every window of `windows_needed`."""
     whole = tallies[objective.window_s]
     spent = budget(objective, whole)
     rows = burns(tallies, objective.target, guard)
+    is_muted = unattainable is not None and not objective.is_explicit
     return Verdict(
         objective=objective,
-        state=_state(spent, rows),
+        state="unattainable" if is_muted else _state(spent, rows),
         whole=whole,
         budget=spent,
         good_ratio=1.0 - whole.bad / whole.total if whole.total else None,
         burns=rows,
         exhausted_in_s=exhausted_in_s(spent.remaining, rows[0].long, objective.window_s),
+        unattainable=unattainable,
     )
 
 

@@ -9,8 +9,9 @@ from typing import TypeAlias
 from llmops.slo.objectives import Objective, Tally
 from llmops.slo.verdict import windows_needed
 
-Ended: TypeAlias = tuple[float, float, float | None, bool]
-"""An eligible request: when it ended (Unix seconds), how long it took, its time to first token, whether it failed."""
+Ended: TypeAlias = tuple[float, float, float | None, bool, bool | None]
+"""An eligible request: when it ended (Unix seconds), how long it took, its time to first token, whether it failed, and
+whether it took longer than the limit for its length (None: it has none)."""
 Probed: TypeAlias = tuple[float, bool]
 """A probe of the canary: when, and whether it failed."""
 
@@ -22,20 +23,22 @@ class History:
         self, requests: Iterable[Ended], objectives: Sequence[Objective], *, probes: Iterable[Probed] = ()
     ) -> None:
         self.objectives = tuple(objectives)
-        self._all: dict[str, list[float]] = {"requests": [], "first tokens": [], "probes": []}
+        self._all: dict[str, list[float]] = {"requests": [], "first tokens": [], "limited": [], "probes": []}
         self._bad: dict[str, list[float]] = {objective.id: [] for objective in self.objectives}
         self._windows = {objective.id: windows_needed(objective) for objective in self.objectives}
         self._take_requests(requests)
         self._take_probes(probes)
 
     def _take_requests(self, requests: Iterable[Ended]) -> None:
-        ended, awaited = self._all["requests"], self._all["first tokens"]
+        ended, awaited, limited = (self._all[which] for which in ("requests", "first tokens", "limited"))
         judges = [(_bad_for(each), self._bad[each.id]) for each in self.objectives if each.measure != "probe"]
         for request in requests:
-            at, _, ttft_s, failed = request
+            at, _, ttft_s, failed, over_limit = request
             ended.append(at)
             if failed or ttft_s is not None:
                 awaited.append(at)
+            if over_limit is not None:
+                limited.append(at)
             for is_bad, bad in judges:
                 if is_bad(request):
                     bad.append(at)
@@ -64,8 +67,9 @@ class History:
         }
 
 
-_JUDGED: Mapping[str, str] = {"ttft": "first tokens", "probe": "probes"}
-"""What a measure judges, if not every eligible request: those that had a first token or failed before it; probes."""
+_JUDGED: Mapping[str, str] = {"ttft": "first tokens", "duration_for_length": "limited", "probe": "probes"}
+"""What a measure judges, if not every eligible request: those that had a first token or failed before it; those with a
+limit of their own; probes."""
 
 
 def _bad_for(objective: Objective) -> Callable[[Ended], bool]:
@@ -75,4 +79,6 @@ def _bad_for(objective: Objective) -> Callable[[Ended], bool]:
         return lambda request: request[3]
     if objective.measure == "duration":
         return lambda request: request[1] > limit_s
+    if objective.measure == "duration_for_length":
+        return lambda request: request[4] is True
     return lambda request: request[3] if request[2] is None else request[2] > limit_s

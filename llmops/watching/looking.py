@@ -46,6 +46,7 @@ class Watch:
         teller: Teller,
         gauges: Gauges,
         serve_down_for_s: float,
+        serve_start_for_s: float = 0.0,
         keeper: Keeper | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -58,6 +59,8 @@ class Watch:
         self._teller = teller
         self._gauges = gauges
         self._serve_down_for_s = serve_down_for_s
+        self._start_for_s = serve_start_for_s
+        self._has_answered = False
         self._keeper = keeper
         self._clock = clock
         self._states: dict[str, AlertState] | None = None
@@ -134,7 +137,7 @@ class Watch:
         now = self._clock()
         serving = observe(self._instance_id, answer)
         findings = [
-            serve_finding(serving, down_for_s=self._serve_down_for_s, is_firing=is_firing(states, RULE_ID)),
+            serve_finding(serving, down_for_s=self._down_for_s(answer), is_firing=is_firing(states, RULE_ID)),
             *self._record.findings(answer, now),
             *self._gauges.findings(Look(answer=answer, states=states, now=now, behind=not is_current)),
             *self._objectives(states, now),
@@ -146,6 +149,11 @@ class Watch:
             self._bus.emit(to_event(transition))
         self._save()
         self._teller.tell(after, [each for each in transitions if each.action == "resolved"], now)
+
+    def _down_for_s(self, answer: ServeSnapshot | str) -> float:
+        """A serve that starts beside this watch loads its libraries first, on a slow machine for half a minute."""
+        self._has_answered = self._has_answered or not isinstance(answer, str)
+        return self._serve_down_for_s if self._has_answered else max(self._serve_down_for_s, self._start_for_s)
 
     def _save(self) -> None:
         """What a restart must know: when it changes, and once more into a store that began anew. A store that fails

@@ -25,7 +25,8 @@ OBJECTIVES = (AVAILABILITY, LATENCY)
 def steady(hours: float, *, failing: tuple[float, float]) -> list[Ended]:
     """One request every ten seconds; between the two hours every other one fails."""
     return [
-        (NOW + n * 10.0, 1.0, None, n % 2 == 0 and failing[0] <= n / 360 < failing[1]) for n in range(int(hours * 360))
+        (NOW + n * 10.0, 1.0, None, n % 2 == 0 and failing[0] <= n / 360 < failing[1], None)
+        for n in range(int(hours * 360))
     ]
 
 
@@ -107,7 +108,7 @@ def pasts(draw: st.DrawFn) -> list[Ended]:
         every, slow_every = draw(st.sampled_from([1, 2, 7, 1000])), draw(st.sampled_from([2, 7, 1000]))
         for number in range(draw(st.integers(1, 30))):
             at += gap_s
-            requests.append((at, 5.0 if number % slow_every == 1 else 1.0, None, number % every == 0))
+            requests.append((at, 5.0 if number % slow_every == 1 else 1.0, None, number % every == 0, None))
     return requests
 
 

@@ -45,7 +45,7 @@ def test_a_serve_that_answers_over_a_fresh_record_is_ok() -> None:
     assert (overview.health, overview.reason, exit_code(overview)) == ("ok", "all_good", 0)
     assert overview.latency.p50 == pytest.approx(0.5)
     assert overview.outcomes == {"success": 100}
-    assert [chip.state for chip in overview.slo] == ["ok", "ok", "ok"]
+    assert [chip.state for chip in overview.slo] == ["ok", "ok", "ok", "no_data"]
 
 
 def test_without_serve_the_record_still_speaks() -> None:

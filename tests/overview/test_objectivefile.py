@@ -15,7 +15,7 @@ DIALS = objectives_of(ObjectiveSettings())
 
 
 def test_without_a_file_the_dials_are_the_objectives() -> None:
-    assert [each.id for each in DIALS] == ["availability", "latency", "ttft"]
+    assert [each.id for each in DIALS] == ["availability", "latency", "ttft", "speed"]
     changed = objectives_of(ObjectiveSettings(ttft_threshold_s=0.5, ttft_target=0.5))
     assert (changed[2].threshold_s, changed[2].target) == (0.5, 0.5)
 

@@ -247,7 +247,7 @@ def test_objectives_are_exported_as_files_that_are_read_back(
         return capsys.readouterr().out
 
     toml = objectives_of_toml(exported(openslo=False))
-    assert [each.id for each in toml] == ["availability", "latency", "ttft"]
+    assert [each.id for each in toml] == ["availability", "latency", "ttft", "speed"]
     assert objectives_of_openslo(yaml.safe_load_all(exported(openslo=True))) == toml
     assert objectives_of_openslo(json.loads(exported(openslo=True, as_json=True))) == toml
     assert [each["id"] for each in json.loads(exported(openslo=False, as_json=True))] == [each.id for each in toml]

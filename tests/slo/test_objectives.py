@@ -14,8 +14,8 @@ from llmops.slo import Measure, Objective, Tally, budget, default_objectives
 LATENCY = Objective(id="latency", name="fast", measure="duration", target=0.99, window_s=30 * 86400.0, threshold_s=3.0)
 
 
-def test_the_objectives_of_a_fresh_install_are_success_speed_and_an_early_first_token() -> None:
-    availability, latency, ttft = default_objectives(
+def test_the_objectives_of_a_fresh_install_are_success_an_end_and_a_first_token_in_time_and_speed() -> None:
+    availability, latency, ttft, speed = default_objectives(
         window_s=60.0,
         latency_threshold_s=3.0,
         latency_target=0.99,
@@ -26,6 +26,7 @@ def test_the_objectives_of_a_fresh_install_are_success_speed_and_an_early_first_
     assert (availability.target, availability.measure, availability.threshold_s) == (0.999, "success", None)
     assert (latency.target, latency.measure, latency.threshold_s) == (0.99, "duration", 3.0)
     assert (ttft.target, ttft.measure, ttft.threshold_s) == (0.95, "ttft", 2.0)
+    assert (speed.target, speed.measure, speed.threshold_s) == (0.99, "duration_for_length", None)
 
 
 @pytest.mark.parametrize("target", [0.0, 1.0, -1.0, 2.0])

@@ -65,8 +65,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"id": "7"},
         "the id of objective number 1 is 7: write at most 63 letters, digits, - and _, not beginning with a sign",
     ),
-    ({"measure": None}, "objective latency has no measure: write one of success, duration, ttft, probe"),
-    ({"measure": '"speed"'}, "the measure of latency is 'speed': write one of success, duration, ttft, probe"),
+    (
+        {"measure": None},
+        "objective latency has no measure: write one of success, duration, ttft, duration_for_length, probe",
+    ),
+    (
+        {"measure": '"speed"'},
+        "the measure of latency is 'speed': write one of success, duration, ttft, duration_for_length, probe",
+    ),
     (
         {"threshold_s": None},
         "objective latency has no threshold_s: duration needs one, the seconds above which a request is bad, as in 3.0",

@@ -14,6 +14,7 @@ OBJECTIVES = (
     Objective(id="latency", measure="duration", target=0.99, window_s=MONTH_S, threshold_s=3.0),
     Objective(id="week", measure="success", target=0.9, window_s=7 * 86400.0),
     Objective(id="ttft", measure="ttft", target=0.95, window_s=MONTH_S, threshold_s=2.0),
+    Objective(id="speed", measure="duration_for_length", target=0.99, window_s=MONTH_S),
     Objective(id="canary", measure="probe", target=0.99, window_s=MONTH_S),
 )
 STEP_S = 300.0
@@ -27,26 +28,30 @@ def histories(draw: st.DrawFn) -> list[Ended]:
     first_tokens = st.sampled_from([None, 0.5, 2.0, 2.001])
     requests: list[Ended] = []
     at = 0.0
-    for gap, duration_s, ttft_s, failed in draw(
-        st.lists(st.tuples(gaps, durations, first_tokens, st.booleans()), max_size=60)
+    over_limits = st.sampled_from([None, False, True])
+    for gap, *request in draw(
+        st.lists(st.tuples(gaps, durations, first_tokens, st.booleans(), over_limits), max_size=60)
     ):
         at += gap
-        requests.append((at, duration_s, ttft_s, failed))
+        duration_s, ttft_s, failed, over_limit = request
+        requests.append((at, duration_s, ttft_s, failed, over_limit))
     return requests
 
 
 def probes(requests: list[Ended]) -> list[Probed]:
     """As many probes, which fare as the requests do."""
-    return [(at, failed) for at, *_, failed in requests]
+    return [(at, failed) for at, *_, failed, _ in requests]
 
 
 def values_of(objective: Objective, requests: list[Ended]) -> list[bool]:
     """Of those that the objective judges, whether they are bad."""
     if objective.measure == "ttft":
-        return [ttft_s is None or ttft_s > 2.0 for *_, ttft_s, failed in requests if failed or ttft_s is not None]
+        return [ttft_s is None or ttft_s > 2.0 for *_, ttft_s, failed, _ in requests if failed or ttft_s is not None]
     if objective.measure == "duration":
         return [duration_s > 3.0 for _, duration_s, *_ in requests]
-    return [failed for *_, failed in requests]
+    if objective.measure == "duration_for_length":
+        return [over_limit for *_, over_limit in requests if over_limit is not None]
+    return [failed for *_, failed, _ in requests]
 
 
 def by_hand(requests: list[Ended], objective: Objective, window_s: float, now: float) -> Tally:

@@ -10,7 +10,7 @@ from llmops.slo.objectives import LIMITED, Measure
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", fullmatch=True)
 names = st.text(st.characters(exclude_categories=["C", "Z"], include_characters=" \"'\\"), max_size=40)
 windows = st.integers(3 * 1440, 10**7).map(lambda minutes: minutes * 60.0)
-measures: st.SearchStrategy[Measure] = st.sampled_from(["success", "duration", "ttft", "probe"])
+measures: st.SearchStrategy[Measure] = st.sampled_from(["success", "duration", "ttft", "duration_for_length", "probe"])
 
 
 @st.composite

@@ -30,7 +30,7 @@ from tests.alerts.test_serving import snapshot
 from tests.store.events import lines
 
 NOW = 1_700_000_000.0
-AVAILABILITY, LATENCY, FIRST_TOKEN = objectives_of(ObjectiveSettings())
+AVAILABILITY, LATENCY, FIRST_TOKEN, SPEED = objectives_of(ObjectiveSettings())
 OBJECTIVES = (AVAILABILITY, LATENCY)
 """Requests of most tests have no first token, and one that failed without is bad for that objective too."""
 ORIGIN = Origin(service_name="watch", service_version="0", instance_id="w", host_name="h", host_id="h", process_id=1)

@@ -69,8 +69,8 @@ class OverviewScreen(Frame):
     def _arrange(self, width: int, height: int) -> None:
         layout = fit(width, height)
         overview = self.session.overview
-        alerts = overview.alerts if overview else ()
-        told_by = {"alerts": bool(alerts), "benchmark": bool(overview and overview.benchmarks)}
+        said = len(overview.alerts) + 2 * len(overview.unattainable) if overview else 0
+        told_by = {"alerts": bool(said), "benchmark": bool(overview and overview.benchmarks)}
         for name in ("device", "throughput", "latency", "alerts", "benchmark"):
             _set_display(self.query_one(f"#{name}"), name in layout.panels and told_by.get(name, True))
         top = self.query_one("#top")
@@ -78,7 +78,7 @@ class OverviewScreen(Frame):
         _set_display(top, layout.top_rows > 0)
         if top.styles.height is None or top.styles.height.value != layout.top_rows:
             top.styles.height = layout.top_rows
-        rows = 1 + min(len(alerts), _MOST_ALERTS)
+        rows = 1 + min(said, _MOST_ALERTS)
         panel = self.query_one("#alerts")
         if panel.styles.height is None or panel.styles.height.value != rows:
             panel.styles.height = rows

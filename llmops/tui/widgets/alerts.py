@@ -1,12 +1,13 @@
-"""Alerts that are pending or firing, and the line of the last benchmark; both hidden when they have nothing to say."""
+"""Alerts that are pending or firing, objectives that cannot be met here, and the line of the last benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textual.content import Content
 
-from llmops.overview import AlertLine, BenchmarkLine
+from llmops.alerts.phrases import Phrase
+from llmops.overview import AlertLine, BenchmarkLine, SloChip
 from llmops.tui.language import Words
 from llmops.tui.numbers import clock, fixed, milliseconds, span
 from llmops.tui.session import Session
@@ -14,10 +15,11 @@ from llmops.tui.widgets.panel import Panel
 from llmops.untrusted import safe_line
 
 _DIM = "$foreground 60%"
+_PARTS = ("why", "to_set")
 
 
 class AlertsPanel(Panel):
-    """One line for each alert, firing ones first."""
+    """One line for each alert, firing ones first; then two for each objective that this server cannot meet."""
 
     def __init__(self, session: Session, *, id: str | None = None) -> None:
         super().__init__(session, id=id)
@@ -28,7 +30,9 @@ class AlertsPanel(Panel):
         overview = self.session.overview
         if overview is None:
             return ()
-        return [alert_content(alert, overview.at, self.session.words) for alert in overview.alerts]
+        words = self.session.words
+        alerts = [alert_content(alert, overview.at, words) for alert in overview.alerts]
+        return [*alerts, *(line for chip in overview.unattainable for line in unattainable_content(chip, words))]
 
 
 def alert_content(alert: AlertLine, now: float, words: Words) -> Content:
@@ -41,6 +45,14 @@ def alert_content(alert: AlertLine, now: float, words: Words) -> Content:
         (f"{safe_line(alert.severity, 8)}, {words('alerts.since', span=span(now - alert.since))}  ", _DIM),
         safe_line(alert.reason, 120),
     )
+
+
+def unattainable_content(chip: SloChip, words: Words) -> tuple[Content, Content]:
+    """Why an objective cannot be met on one line, what to set on the next."""
+    parts: Mapping[str, Phrase] = {} if chip.unattainable is None else chip.unattainable.values
+    why, to_set = (safe_line(parts[name].text(words.language), 300) if name in parts else "" for name in _PARTS)
+    head = f" {safe_line(chip.name, 28)} {words('slo.unattainable')}  "
+    return Content.assemble((head, "bold"), why), Content.styled(f"   {to_set}", _DIM)
 
 
 class BenchLine(Panel):

@@ -23,9 +23,15 @@ _HEALTH_STYLE = {
     "serve_dead": "bold $error reverse",
     "nothing_readable": "bold $error reverse",
 }
-_CHIP_STYLE = {"ok": "$success", "at_risk": "$warning", "breached": "bold $error", "no_data": "$foreground 50%"}
-_CHIP_SIGN = {"ok": "✓", "at_risk": "!", "breached": "✗", "no_data": "·"}
-_STANDING = ("breached", "at_risk", "no_data", "ok")
+_CHIP_STYLE = {
+    "ok": "$success",
+    "at_risk": "$warning",
+    "breached": "bold $error",
+    "no_data": "$foreground 50%",
+    "unattainable": "$foreground 50%",
+}
+_CHIP_SIGN = {"ok": "✓", "at_risk": "!", "breached": "✗", "no_data": "·", "unattainable": "≠"}
+_STANDING = ("breached", "at_risk", "unattainable", "no_data", "ok")
 _MORE_CELLS = 4
 """`+1` and two spaces."""
 _DIM = "$foreground 60%"
@@ -132,10 +138,11 @@ class StatusStrip(Panel):
             return f"{_CHIP_SIGN[chip.state]} {name}", style
 
         short, name = head(f"slo.{chip.name}.short", 5), head(f"slo.{chip.name}", 16)
-        if chip.state == "no_data":
+        if chip.state in ("no_data", "unattainable"):
+            why = words("slo.unattainable" if chip.state == "unattainable" else "slo.unknown")
             told: list[tuple[tuple[str, str], ...]] = [(short, (" --", _DIM))]
             if self._wide:
-                told += [(name, (f" {words('slo.unknown')}", _DIM))]
+                told += [(name, (f" {why}", _DIM))]
         else:
             ratio = (f" {percent(chip.good_ratio, 5, 2)}%", style)
             used = (f" {words('slo.used', bad=chip.bad, allowed=chip.allowed_bad)}", _DIM)
