@@ -81,9 +81,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         sample_interval_s=settings.gpu.interval_s,
         speed=speed_of(settings),
     )
-    metrics = Metrics(station.snapshot)
-    station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
-    station.meter.on_gap = metrics.gap
+    metrics = _metrics(station)
 
     def emit(event: Event) -> None:
         metrics.observe(event)
@@ -103,13 +101,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         cors_origins=settings.serve.cors_origins,
     )
     server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s), lambda: gate.is_crowded)
-    speed = SpeedRecord(
-        station.speed,
-        bus.emit,
-        default_max_tokens=settings.admission.default_max_tokens,
-        deadline_s=settings.admission.deadline_s,
-    )
-    keeper = asyncio.create_task(_keep(station, server, url, embeddings, speed))
+    keeper = asyncio.create_task(_keep(station, server, url, embeddings, _speed_record(settings, station, bus)))
     sampling.start()
     try:
         await server.run_on(sock)
@@ -125,6 +117,23 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         run_file.end()
         _end_within(_LINGER_S, code)
     return code
+
+
+def _metrics(station: Station) -> Metrics:
+    metrics = Metrics(station.snapshot)
+    station.outcomes, station.refusals = metrics.outcomes, metrics.refusals
+    station.meter.on_gap = metrics.gap
+    return metrics
+
+
+def _speed_record(settings: Settings, station: Station, bus: Bus) -> SpeedRecord:
+    admission = settings.admission
+    return SpeedRecord(
+        station.speed,
+        bus.emit,
+        default_max_tokens=admission.default_max_tokens,
+        deadline_s=admission.deadline_s,
+    )
 
 
 async def _keep(station: Station, server: Server, url: str, embeddings: Embeddings | None, speed: SpeedRecord) -> int:

@@ -180,7 +180,6 @@ def _decode(record: Record, slow: list[Asked], rest: list[Asked], told: str, par
     is_long = length is not None and other is not None and length > _SLOWER * other
     is_slow = pace is not None and usual is not None and pace > _SLOWER * usual
     alone_s = None if length is None else record.speed.duration_s(0, int(length))
-    per_s = tokens(record.speed.output_tokens_per_s or 0.0)
     if alone_s is not None and length is not None:
         evidence.append(f"an answer of {length:.0f} tokens that has the server to itself takes {alone_s:.1f} s")
         is_long = is_long or alone_s > record.latency_limit_s
@@ -201,9 +200,7 @@ def _decode(record: Record, slow: list[Asked], rest: list[Asked], told: str, par
     says = "Writing takes most of it" if part >= MOST else "Writing takes a good part of it"
     why = {
         (True, True): "long answers, and slower than usual",
-        (True, False): "long answers"
-        if alone_s is None
-        else f"the answers are long, and this machine writes {per_s} tokens/s",
+        (True, False): "long answers" if alone_s is None else f"the answers are long, and {_writes(record)}",
         (False, True): "slower than usual",
     }
     yield Cause(
@@ -214,6 +211,10 @@ def _decode(record: Record, slow: list[Asked], rest: list[Asked], told: str, par
         turns=(*cooler, *(shorter if is_long or not is_slow else ()), *(quicker if is_slow or not is_long else ())),
         requests=_of(sorted(slow, key=lambda each: -(each.decode_s or 0.0))),
     )
+
+
+def _writes(record: Record) -> str:
+    return f"this machine writes {tokens(record.speed.output_tokens_per_s or 0.0)} tokens/s"
 
 
 def _elsewhere(slow: list[Asked], phases: Phases) -> Cause:

@@ -43,6 +43,7 @@ class SpeedRecord:
         self._card: ModelCard | None = None
         self._written = StreamSpeed()
         self._written_at = -math.inf
+        self._has_warned = False
 
     async def begin(self, engine: Engine, is_busy: Callable[[], bool]) -> str:
         """Measure, unless a request comes first, and write it down. Returns what to log of it."""
@@ -76,8 +77,9 @@ class SpeedRecord:
 
     def _warn_of_deadline(self) -> None:
         per_s, most = self._written.output_tokens_per_s, self._default_max_tokens
-        if per_s is None or most / per_s <= self._deadline_s:
+        if per_s is None or most / per_s <= self._deadline_s or self._has_warned:
             return
+        self._has_warned = True
         needed_s = math.ceil(1.5 * most / per_s)
         _log.warning(
             "an answer of %d tokens (admission.default_max_tokens) takes %.0f s at %s tokens/s, longer than "

@@ -53,9 +53,7 @@ def schedule_benchmarks(
                 again = measure()
                 if again is None:
                     return False
-                result = min(
-                    result, again, key=lambda each: (bool(each.regression), -(each.output_tokens_per_s or 0.0))
-                )
+                result = again if not again.regression or _speed(again) > _speed(result) else result
             if result is None:
                 return False
         except (ServeUnreachable, RequestRefused) as error:
@@ -68,6 +66,10 @@ def schedule_benchmarks(
         return True
 
     return Schedule(run, interval_s=dials.interval_s, retry_s=dials.retry_s, stopping=stopping)
+
+
+def _speed(run: BenchmarkEvent) -> float:
+    return run.output_tokens_per_s or 0.0
 
 
 def _earlier(store_path: Path) -> Sequence[Mapping[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from llmops.store import Judged, Record
+from llmops.store import Judged, Over, Record
 from tests.store.events import benchmark, probe, request
 
 NOW = 1_700_000_000.0
@@ -58,3 +58,22 @@ def test_exemplars_of_late_first_tokens_are_the_latest(record: Record) -> None:
     )
     assert record.worst(NOW, NOW + 9, slow_s=2.0, by="ttft", failures_first=False) == ["latest", "late"]
     assert record.worst(NOW, NOW + 9, slow_s=2.0, by="ttft") == ["never", "latest", "late"]
+
+
+def test_requests_with_a_limit_of_their_own_are_bad_when_they_took_longer(record: Record) -> None:
+    record.record(
+        [
+            request(NOW, request_id="in time", over_limit=False, duration_limit_s=9.0, duration_s=8.0),
+            request(NOW, request_id="late", over_limit=True, duration_limit_s=3.0, duration_s=4.0),
+            request(NOW + 2, request_id="later", over_limit=True, duration_limit_s=3.0, duration_s=60.0),
+            request(NOW, request_id="without", duration_s=90.0),
+            request(NOW, over_limit=True, duration_s=9.0, synthetic=True),
+            request(NOW, over_limit=True, duration_s=9.0, slo_eligible=False),
+        ]
+    )
+    assert record.limited(NOW, NOW + 9) == Judged(total=3, bad=2)
+    assert record.limited(NOW, NOW + 1) == Judged(total=2, bad=1)
+    assert record.limited(NOW + 5, NOW + 9) == Judged(total=0, bad=0)
+    assert record.worst(NOW, NOW + 9, slow_s=0.0, by="limit", failures_first=False) == ["later", "late"]
+    assert [each.bad for each in record.blame(NOW, NOW + 9, by="hour", over=Over("limit", 0.0))] == [2]
+    assert [each.over_limit for each in record.ended(NOW, NOW + 9) if each.duration_s != 90.0] == [False, True, True]

@@ -21,7 +21,7 @@ from llmops.shell import slo, slo_backtest, slo_export, slo_report
 from llmops.shell.slo_report import month_of
 from llmops.slo import Objective, objectives_of_openslo, objectives_of_toml
 from llmops.store import MemoryStore, SqliteStore, open_store
-from tests.store.events import probe, request
+from tests.store.events import benchmark, probe, request
 
 ATTACK = "\x1b[31mann"
 HOUR_S, DAY_S = 3600.0, 86400.0
@@ -60,12 +60,34 @@ def test_without_failures_all_is_ok(settings: Settings, store: SqliteStore, caps
     assert "99 % under 3 s of 30d" in out
     assert "0.50 s" in out, "the P99 beside the latency"
     assert slo.run(settings, as_json=True) == 0
-    availability, latency, ttft = printed(capsys)["objectives"]
+    availability, latency, ttft, speed = printed(capsys)["objectives"]
     assert (availability["state"], availability["good_ratio"], availability["p99_s"]) == ("ok", 1.0, None)
     assert availability["budget"] == {"used": 0, "allowed": 2, "remaining": 1.0}
     assert set(availability["burn"]) == {"1h", "6h", "1d", "3d"}
     assert (latency["p99_s"], latency["exhausted_in_s"]) == (0.5, None)
     assert ttft["p99_s"] == 0.2
+    assert (speed["state"], latency["unattainable"]) == ("no_data", None)
+
+
+def test_a_default_that_this_machine_cannot_meet_is_named_with_what_to_set(
+    settings: Settings, store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = time.time()
+    store.record([benchmark(now, suite="speed", output_tokens_per_s=14.0, input_tokens_per_s=200.0)])
+    store.record([request(now - n, duration_s=14.0, output_tokens=194, input_tokens=20) for n in range(60)])
+    assert slo.run(settings, as_json=False) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "latency unattainable 99 % under 3 s" in out
+    assert (
+        "latency: not attainable here: 60 of the last 60 answers take longer than 3 s even alone (at 14 tokens/s, 194 "
+        "tokens take 14.0 s), and 1 % may; set latency_threshold_s = 28 under [objectives] in llmops.toml"
+    ) in out
+    assert slo.run(settings, as_json=True) == 0
+    latency = printed(capsys)["objectives"][1]
+    assert (latency["state"], latency["unattainable"]["suggested_s"]) == ("unattainable", 28.0)
+    written = settings.objectives.model_copy(update={"latency_threshold_s": 3.0})
+    assert slo.run(settings.model_copy(update={"objectives": written}), as_json=False) == 1
+    assert "latency: not attainable here" in capsys.readouterr().out, "what was written is judged, and named too"
 
 
 def test_a_budget_that_is_spent_is_exit_code_1(
