@@ -16,13 +16,12 @@ from transformers.generation.logits_process import LogitsProcessorList
 
 from llmops.engine.pace import Pace
 from llmops.engine.sampling import Draw
+from llmops.engine.stalls import LEAST_TOKENS
 
 _GREEDY = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
 # Rows of the loop's argument tensor, one column per generation that draws a token in this step.
 _TEMPERATURE, _TOP_K, _TOP_P, _KEY, _NUMBER = range(5)
 # Where a generation without finite logits is noted: far more than can run at once, so no note is overwritten unread.
-_LARGE = 32
-"""Rows of a step whose time is that of reading a prompt."""
 _NOTES = 4096
 
 
@@ -86,7 +85,7 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self, input_ids: torch.Tensor, scores: torch.Tensor, logits_processor_args: torch.Tensor
     ) -> torch.Tensor:
         drawn = self._drawn(scores, logits_processor_args)
-        if self.rows >= _LARGE:
+        if self.rows >= LEAST_TOKENS:
             self.row_s = (time.monotonic() - self.stepped_at) / self.rows
         if self._pace is not None:
             self._pace.end()

@@ -26,7 +26,7 @@ from llmops.engine.loading import Loaded, first_line
 from llmops.engine.one_answer import Cancelled, Job, generate
 from llmops.engine.peak import PeakArithmetic
 from llmops.engine.sampling import Draw
-from llmops.engine.stalls import patience_s
+from llmops.engine.stalls import LEAST_TOKENS, patience_s
 
 _log = logging.getLogger(__name__)
 
@@ -216,7 +216,8 @@ class OneByOne:
         now = self._clock()
         self._steps += 1
         if self._steps == _FIRST_TOKEN:
-            self._read_s = max((now - self._stepped_at) / self._unread, 0.0) if self._unread else self._read_s
+            if self._unread >= LEAST_TOKENS:
+                self._read_s = (now - self._stepped_at) / self._unread
             self._unread = 0
         self._stepped_at = now
 

@@ -18,11 +18,14 @@ from tests.client.small_server import SNAPSHOT, Asked, delta, open_stream, reply
 class Serve:
     """With this snapshot, and this answer to a chat: a status with a code, or a stream; it may hang before a token."""
 
-    def __init__(self, refusal: tuple[int, str] | None = None, *, hangs: bool = False, **snapshot: Any) -> None:
+    def __init__(
+        self, refusal: tuple[int, str] | None = None, *, hangs: bool = False, pause_s: float = 0.0, **snapshot: Any
+    ) -> None:
         self.chats: list[Asked] = []
         self.left = asyncio.Event()
         self._refusal = refusal
         self._hangs = hangs
+        self._pause_s = pause_s
         self._snapshot = json.dumps({**SNAPSHOT, **snapshot})
 
     async def __call__(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,6 +42,7 @@ class Serve:
             await reader.read()  # until the client leaves
             self.left.set()
             return
+        await asyncio.sleep(self._pause_s)
         await send(writer, delta("hi"), delta(finish_reason="stop"), usage(5, 2), "[DONE]")
 
 
@@ -117,3 +121,16 @@ async def test_it_ends_with_its_program() -> None:
     assert await asked(serve, timeout_s=60.0, stop=stop) is None
     assert time.monotonic() - began < 5.0
     assert len(serve.chats) == 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "fails"),
+    [({}, True), ({"expected_output_tokens_per_s": 10.0, "expected_input_tokens_per_s": 640.0}, False)],
+)
+async def test_a_slow_machine_gets_the_time_that_the_answer_takes_there(
+    expected: dict[str, float], fails: bool
+) -> None:
+    serve = Serve(pause_s=0.8, **expected)
+    event = await asked(serve, timeout_s=0.3)
+    assert event is not None
+    assert event.failed == fails

@@ -208,3 +208,24 @@ async def test_compiled_steps_are_refused_where_generations_share_a_batch(tiny_f
     engine = TransformersEngine(str(tiny_folder), EngineDials(compile=True))
     with pytest.raises(ModelNotLoaded, match="is for single streams"):
         await engine.start()
+
+
+async def test_a_long_prompt_that_is_read_as_slowly_as_the_one_before_is_no_stall(tiny_folder: Path) -> None:
+    engine = TransformersEngine(str(tiny_folder), EngineDials(stall_s=0.2), one_by_one=True)
+    await engine.start()
+
+    def read_slowly(_: Any, __: Any, arguments: dict[str, Any]) -> None:
+        read = arguments["input_ids"].shape[-1]
+        time.sleep(0.01 * read if read > 1 else 0.0)
+
+    engine._here()[0].model.register_forward_pre_hook(read_slowly, with_kwargs=True)
+    short = ask(engine, " ".join([PROMPT] * 2), max_tokens=1)
+    long = ask(engine, " ".join([PROMPT] * 8), max_tokens=1)
+    await pieces_of(engine, short)
+    states: set[str] = set()
+    reading = asyncio.ensure_future(pieces_of(engine, long))
+    while not reading.done():
+        states.add(engine.health().state)
+        await asyncio.sleep(0.02)
+    assert states == {"ready"}
+    await engine.stop()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
+from llmops.events.speed import StreamSpeed
 from llmops.explain.contract import Record, median, share
 from llmops.explain.oom import explain_oom, running_at
 from llmops.explain.repetition import explain_repetition
@@ -155,6 +157,18 @@ def test_cards_that_are_used_alike_need_no_cause() -> None:
     assert not explain_uneven(Record(cards=(card(0.1), card(0.0)))).is_there
     open_one = explain_uneven(Record(cards=(card(0.9), card(0.2))))
     assert (open_one.is_there, open_one.causes, "llmops doctor" in open_one.would_show[0]) == (True, (), True)
+
+
+def test_long_answers_on_a_slow_machine_are_named_with_its_speed() -> None:
+    slow = asked(9, **PHASES | {"duration_s": 14.2, "decode_s": 13.9, "tpot_s": 1 / 14, "output_tokens": 194})
+    record = Record(requests=tuple(slow), speed=StreamSpeed(output_tokens_per_s=14.0))
+    told = causes(explain_slow(record))["decode"]
+    assert told.says == "Writing takes most of it: the answers are long, and this machine writes 14 tokens/s."
+    assert "an answer of 194 tokens that has the server to itself takes 13.9 s" in told.evidence
+    assert dials(told) == {"max_tokens", "objectives.latency_threshold_s"}
+    stalled = [dataclasses.replace(each, tpot_s=0.5) for each in slow]
+    told = causes(explain_slow(dataclasses.replace(record, requests=tuple(stalled))))["decode"]
+    assert told.says == "Writing takes most of it: long answers, and slower than usual."
 
 
 @pytest.mark.parametrize("phase", ["queue", "prefill", "decode"])

@@ -8,6 +8,8 @@ import json
 import time
 from pathlib import Path
 
+import pytest
+
 from llmops.events.documents import BenchmarkEvent, Event
 from llmops.settings import BenchSettings
 from llmops.store import open_store
@@ -76,3 +78,37 @@ async def test_a_run_under_way_at_the_end_is_cut_short_and_not_told(tmp_path: Pa
         await asyncio.sleep(0.6)
         assert serve.chats == 1
     assert events == []
+
+
+class _Neighbours(_Serve):
+    """Its first run is quick, the second meets a busy neighbour, and those after it only where it stays."""
+
+    def __init__(self, *, stays: bool) -> None:
+        super().__init__()
+        self._stays = stays
+
+    async def __call__(self, asked: Asked, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        run = self.chats // DIALS.requests
+        self._pause_s = 0.5 if run == 1 or (run > 1 and self._stays) else 0.05
+        await super().__call__(asked, reader, writer)
+
+
+@pytest.mark.parametrize("stays", [False, True])
+async def test_a_slower_run_is_a_regression_only_when_another_right_after_it_is_slower_too(
+    tmp_path: Path, stays: bool
+) -> None:
+    events: list[Event] = []
+    serve = _Neighbours(stays=stays)
+    async with serving(serve) as (url, _):
+        schedule = schedule_benchmarks(DIALS, url, tmp_path / "s", events.append)
+        schedule.start()
+        await _until(events, 1)
+        first = events[0]
+        store = open_store(tmp_path / "s")
+        store.record([document(first)])
+        store.close()
+        await _until(events, 2)
+        schedule.stop()
+    second = events[1]
+    assert isinstance(second, BenchmarkEvent)
+    assert second.regression is stays
