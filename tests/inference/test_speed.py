@@ -77,15 +77,3 @@ def test_where_nothing_was_measured_the_first_answer_tells_until_one_was_alone()
     learn(estimate, 14.0)
     learn(estimate, 5.0, 20, is_alone=False)
     assert written(estimate) == pytest.approx(14.0)
-
-
-@pytest.mark.parametrize(
-    ("speed", "sentence"),
-    [
-        (StreamSpeed(), "the speed of one answer is not known yet"),
-        (StreamSpeed(14.2), "expected 14 tokens/s for one answer"),
-        (StreamSpeed(1.42, 2100.0), "expected 1.4 tokens/s for one answer, 2,100 tokens/s of prompt"),
-    ],
-)
-def test_the_speed_is_one_clause_of_a_log_line(speed: StreamSpeed, sentence: str) -> None:
-    assert speed.sentence() == sentence
