@@ -127,9 +127,7 @@ async def test_it_ends_with_its_program() -> None:
     ("expected", "fails"),
     [({}, True), ({"expected_output_tokens_per_s": 10.0, "expected_input_tokens_per_s": 640.0}, False)],
 )
-async def test_a_slow_machine_gets_the_time_that_the_answer_takes_there(
-    expected: dict[str, float], fails: bool
-) -> None:
+async def test_a_slow_machine_gets_the_time_that_the_answer_takes_there(expected: dict[str, Any], fails: bool) -> None:
     serve = Serve(pause_s=0.8, **expected)
     event = await asked(serve, timeout_s=0.3)
     assert event is not None

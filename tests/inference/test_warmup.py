@@ -94,6 +94,7 @@ async def test_a_deadline_that_cuts_the_usual_answer_is_named_with_what_to_set(
 ) -> None:
     estimate = SpeedEstimate()
     estimate.measured(StreamSpeed(10.0))
-    record = SpeedRecord(estimate, [].append, default_max_tokens=512, deadline_s=deadline_s)
+    events: list[Event] = []
+    record = SpeedRecord(estimate, events.append, default_max_tokens=512, deadline_s=deadline_s)
     await record.begin(await engine_of(), lambda: False)
     assert ("set deadline_s = 77 or default_max_tokens = 340 under [admission]" in caplog.text) is warns

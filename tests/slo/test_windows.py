@@ -29,11 +29,9 @@ def histories(draw: st.DrawFn) -> list[Ended]:
     requests: list[Ended] = []
     at = 0.0
     over_limits = st.sampled_from([None, False, True])
-    for gap, *request in draw(
-        st.lists(st.tuples(gaps, durations, first_tokens, st.booleans(), over_limits), max_size=60)
-    ):
+    kinds = st.tuples(gaps, durations, first_tokens, st.booleans(), over_limits)
+    for gap, duration_s, ttft_s, failed, over_limit in draw(st.lists(kinds, max_size=60)):
         at += gap
-        duration_s, ttft_s, failed, over_limit = request
         requests.append((at, duration_s, ttft_s, failed, over_limit))
     return requests
 

@@ -99,7 +99,7 @@ def test_without_a_measured_speed_the_fixed_limit_pages_as_ever(bench: Bench) ->
 def test_a_limit_that_was_written_pages_and_says_that_it_cannot_be_kept(
     bench: Bench, settings: dict[str, float]
 ) -> None:
-    judged_by(bench, ObjectiveSettings(**settings))  # type: ignore[arg-type]
+    judged_by(bench, ObjectiveSettings(**settings))
     bench.write([measured(), *answers(60)])
     bench.looks(5)
     (page,) = [note for note in bench.ear.heard if note.first.rule_id == "slo.latency.page"]
