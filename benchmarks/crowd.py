@@ -69,7 +69,7 @@ class Crowd:
 
     def _ask(self, user: str) -> None:
         body = json.dumps({**self._body, "user": user}).encode()
-        head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
         sock = socket.create_connection(("127.0.0.1", self._port), timeout=60)
         sock.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         self._selector.register(sock, selectors.EVENT_READ, _Call(user, time.monotonic()))

@@ -55,7 +55,7 @@ def over_http(port: int, fields: Mapping[str, object]) -> Ask:
     async def ask(prompt: str, max_tokens: int) -> Answer:
         body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens, "stream": True}
         payload = json.dumps({**body, **fields}).encode()
-        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
         head += b"content-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(payload)
         loop = asyncio.get_running_loop()
         _, reader = await loop.create_connection(_Reader, "127.0.0.1", port)

@@ -12,8 +12,12 @@ from pathlib import Path
 from llmops.admission.bucket import Buckets
 from llmops.admission.gate import Gate
 from llmops.admission.identity import is_loopback
+from llmops.admission.locality import Locality
+from llmops.api.arriving import BODY_WITHIN_S
+from llmops.api.connection_table import ConnectionLimits
 from llmops.api.correlation import new_id
 from llmops.api.door import Door
+from llmops.api.file_limit import connections_within
 from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
@@ -23,11 +27,13 @@ from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
 from llmops.inference.speed import LengthLimits, SpeedEstimate
 from llmops.keyfile import KeyFile
-from llmops.settings import AdmissionSettings, EngineSettings, Settings
+from llmops.settings import AdmissionSettings, EngineSettings, ServeSettings, Settings
 
 _log = logging.getLogger(__name__)
 _EMBEDDINGS_AT_ONCE = 4
 """They share one thread, a batch each in turn."""
+_AFTER_THE_ROUTE_S = 5.0
+"""A body that does not come is a route's 408; the connection waits so much longer."""
 
 
 def engine_of(settings: EngineSettings, state: Path, spare_running: int) -> Engine:
@@ -94,15 +100,39 @@ def door_of(settings: Settings) -> Door:
     if rule == "off":
         if exposed:
             _log.warning("admission.keys is off and serve listens on %s: whoever reaches it may use the model", host)
-    elif not file.read().keys and (exposed or rule == "required"):
-        who = "every answer" if rule == "required" else "whoever is not on this machine"
+    elif not file.read().keys and (exposed or settings.serve.behind_proxy or rule == "required"):
+        everyone = rule == "required" or settings.serve.behind_proxy
+        who = "every answer" if everyone else "whoever is not on this machine"
         _log.warning(
             "no API key exists, and %s needs one: until then such requests get 401. `llmops keys create NAME` "
             "makes one (state directory %s); serve notices at once.",
             who,
             settings.state.directory,
         )
-    return Door(rule, file.ring)
+    return Door(rule, file.ring, _locality_of(settings.serve))
+
+
+def _locality_of(settings: ServeSettings) -> Locality:
+    anywhere = ("", "0.0.0.0", "::")  # noqa: S104 - to bind; no client names them
+    names = (*settings.allowed_hosts, *(() if settings.host in anywhere else (settings.host,)))
+    return Locality(
+        hosts=frozenset(name.lower().removesuffix(".") for name in names),
+        origins=frozenset(origin.lower() for origin in settings.cors_origins if origin != "*"),
+        behind_proxy=settings.behind_proxy,
+    )
+
+
+def connection_limits_of(settings: ServeSettings, file_limit: int) -> ConnectionLimits:
+    """What a client may send and hold, within so many open files."""
+    return ConnectionLimits(
+        max_header_bytes=settings.max_header_bytes,
+        max_body_bytes=settings.max_body_bytes,
+        header_timeout_s=settings.header_timeout_s,
+        body_timeout_s=BODY_WITHIN_S + _AFTER_THE_ROUTE_S,
+        keep_alive_s=settings.keep_alive_s,
+        max_connections=connections_within(file_limit),
+        max_per_address=settings.max_connections_per_address,
+    )
 
 
 def embeddings_of(settings: Settings, front: Gate) -> Embeddings | None:

@@ -12,6 +12,7 @@ import os
 import socket
 import threading
 import time
+from typing import Any
 
 import uvloop
 
@@ -20,11 +21,21 @@ from llmops.api.app import create_app
 from llmops.api.arriving import BodyLimits
 from llmops.api.correlation import new_id
 from llmops.api.door import Door
+from llmops.api.file_limit import raise_file_limit
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
 from llmops.api.station import Station
-from llmops.assembly import door_of, embeddings_of, engine_of, gate_of, inference_of, speed_of, user_key_of
+from llmops.assembly import (
+    connection_limits_of,
+    door_of,
+    embeddings_of,
+    engine_of,
+    gate_of,
+    inference_of,
+    speed_of,
+    user_key_of,
+)
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Event, SampleEvent
 from llmops.gpu.build import build_sampler
@@ -35,7 +46,7 @@ from llmops.inference.meter import TokenMeter
 from llmops.inference.speed_record import SpeedRecord
 from llmops.recording import open_record
 from llmops.runfile import RunFile
-from llmops.settings import EngineSettings, Settings
+from llmops.settings import EngineSettings, ServeSettings, Settings
 
 _log = logging.getLogger(__name__)
 CANNOT_WORK = 2
@@ -100,7 +111,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         embeddings=embeddings,
         cors_origins=settings.serve.cors_origins,
     )
-    server = Server(app, lambda: _drain(station, feed, settings.serve.drain_deadline_s), lambda: gate.is_crowded)
+    server = _server(app, station, feed, settings.serve)
     keeper = asyncio.create_task(_keep(station, server, url, embeddings, _speed_record(settings, station, bus)))
     sampling.start()
     try:
@@ -133,6 +144,14 @@ def _speed_record(settings: Settings, station: Station, bus: Bus) -> SpeedRecord
         bus.emit,
         default_max_tokens=admission.default_max_tokens,
         deadline_s=admission.deadline_s,
+    )
+
+
+def _server(app: Any, station: Station, feed: LiveFeed, settings: ServeSettings) -> Server:
+    limits = connection_limits_of(settings, raise_file_limit())
+    _log.debug("at most %d connections", limits.max_connections)
+    return Server(
+        app, lambda: _drain(station, feed, settings.drain_deadline_s), lambda: station.gate.is_crowded, limits
     )
 
 

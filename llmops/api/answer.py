@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import http
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from typing import Any
 
 from starlette.types import Send
 
-from llmops.api.errors import describe
+from llmops.api.correlation import new_id
+from llmops.api.errors import STATUS, body_of, describe
 from llmops.api.schema import TextRequest
 from llmops.api.shapes import Shape
 from llmops.engine.contract import Piece
@@ -37,6 +39,20 @@ async def send_payload(send: Send, status: int, payload: bytes, headers: dict[st
     """One response of JSON that stands written."""
     await _start(send, status, {"content-type": "application/json", "content-length": str(len(payload)), **headers})
     await send({"type": "http.response.body", "body": payload})
+
+
+def error_response(slug: str, message: str, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """An error as bytes on the wire, for a connection that reads no further. headers: those of every response."""
+    payload, status = encoded(body_of(slug, message)), http.HTTPStatus(STATUS[slug][0])
+    own = (
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(payload)).encode()),
+        (b"connection", b"close"),
+        (b"x-request-id", new_id().encode()),
+        *(((b"retry-after", b"1"),) if status == http.HTTPStatus.TOO_MANY_REQUESTS else ()),
+    )
+    head = b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode())
+    return b"".join((head, *(b"%b: %b\r\n" % each for each in (*headers, *own)), b"\r\n", payload))
 
 
 async def send_whole(

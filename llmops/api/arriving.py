@@ -18,6 +18,9 @@ from llmops.inference.exchange import Arrival
 BODY_WITHIN_S = 30.0
 """The largest body takes seconds on a slow line; a client that needs longer holds a connection for nothing."""
 
+_LONGEST_LENGTH = 20
+"""Digits of 64 bits."""
+
 
 def arrival_of(scope: Scope, headers: Mapping[bytes, bytes], operation: str, id_prefix: str) -> Arrival:
     """What is known before the body is read. Its moment is now."""
@@ -48,6 +51,9 @@ class BodyLimits:
     async def body(self, headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
         """The whole body. Raises InvalidRequest, or ClientDisconnect when the client leaves before its end."""
         _check_kind(headers)
+        declared = headers.get(b"content-length", b"0")
+        if len(declared) > _LONGEST_LENGTH or int(declared) > self.max_body_bytes:  # digits: the parser looked
+            raise self._too_large()
         body = bytearray()
         more = True
         try:
@@ -59,12 +65,15 @@ class BodyLimits:
                     body += message.get("body", b"")
                     more = message.get("more_body", False)
                     if len(body) > self.max_body_bytes:
-                        raise BodyTooLarge(f"The body is larger than {self.max_body_bytes} bytes: send less.", None)
+                        raise self._too_large()
         except TimeoutError:
             raise BodyTooSlow(
                 f"The body did not arrive within {self.body_within_s:g} s: send it again.", None
             ) from None
         return bytes(body)
+
+    def _too_large(self) -> BodyTooLarge:
+        return BodyTooLarge(f"The body is larger than {self.max_body_bytes} bytes: send less.", None)
 
 
 def _check_kind(headers: Mapping[bytes, bytes]) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 
 from starlette.types import Scope
 
-from llmops.admission.identity import KeyRule, comes_from_here, needs_key
+from llmops.admission.identity import KeyRule, needs_key
 from llmops.admission.keys import KeyRing
+from llmops.admission.locality import Locality, Remote
 from llmops.admission.refusals import InvalidApiKey
 from llmops.admission.ticket import Priority
 from llmops.inference.errors import InvalidRequest
@@ -18,11 +19,17 @@ _SECONDS = re.compile(rb"\d{1,9}(\.\d{1,9})?")
 
 
 class Door:
-    """Opens to keys, and to who needs none. `ring` is asked at each request, so that a revoked key opens no more."""
+    """Opens to keys, and to who needs none. `ring` is asked at each request, so that a revoked key opens no more.
 
-    def __init__(self, rule: KeyRule = "off", ring: Callable[[], KeyRing] = KeyRing) -> None:
+    locality: which requests count as this machine's.
+    """
+
+    def __init__(
+        self, rule: KeyRule = "off", ring: Callable[[], KeyRing] = KeyRing, locality: Locality | None = None
+    ) -> None:
         self._rule = rule
         self._ring = ring
+        self._locality = locality or Locality()
 
     def name_of(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
         """The name of the caller's key; None when there is none and none is needed. Raises InvalidApiKey.
@@ -35,15 +42,25 @@ class Door:
         key = self._ring().find(presented) if presented else None
         if key is not None:
             return key.name
+        if not needs_key(self._rule, scope["path"], is_local=False):
+            return None
         address = scope["client"][0] if scope["client"] else None
-        if needs_key(self._rule, scope["path"], is_local=comes_from_here(address, headers)):
-            raise InvalidApiKey(
-                "This API key is not known here, or was revoked: ask for another."
-                if presented
-                else "An API key is needed: send it as `Authorization: Bearer lk-...`; "
-                "`llmops keys create NAME` on the server's machine makes one."
-            )
+        remote = self._locality.why_remote(address, scope["http_version"], scope["headers"])
+        if remote is not None or needs_key(self._rule, scope["path"], is_local=True):
+            raise InvalidApiKey(_refusal(remote or Remote(), has_key=bool(presented)))
         return None
+
+
+def _refusal(remote: Remote, *, has_key: bool) -> str:
+    if has_key:
+        return (
+            "This API key is not known here, or was revoked: ask for another. "
+            f"One is needed{remote.because}.{remote.hint}"
+        )
+    return (
+        f"An API key is needed{remote.because}: send it as `Authorization: Bearer lk-...`; "
+        f"`llmops keys create NAME` on the server's machine makes one.{remote.hint}"
+    )
 
 
 def priority_of(headers: Mapping[bytes, bytes], *, is_synthetic: bool) -> Priority:

@@ -5,43 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
+from llmops.api.connection import Connection
+from llmops.api.connection_table import ConnectionLimits, ConnectionTable
 from llmops.api.listener import Listener
 
 _log = logging.getLogger(__name__)
 BACKLOG = 2048
-
-
-class _Connection(HttpToolsProtocol):
-    """uvicorn's, told the addresses (host, port): to ask the system for them, as it does itself, gives the interpreter
-    away to whoever computes, twice for each connection.
-
-    server: where serve listens, which may be every address of the machine.
-    """
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        server: tuple[str, int],
-        client: tuple[str, int],
-    ) -> None:
-        super().__init__(config, server_state, app_state)
-        self.server, self.client, self.scheme = server, client, "http"
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        self.connections.add(self)
-        self.transport, self.flow = transport, FlowControl(transport)
+_TICKS_PER_SWEEP = 10
+"""uvicorn ticks every 0.1 s."""
 
 
 class Server(uvicorn.Server):
@@ -51,21 +29,29 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, app: ASGIApp, drain: Callable[[], Awaitable[None]], is_crowded: Callable[[], bool] = lambda: False
+        self,
+        app: ASGIApp,
+        drain: Callable[[], Awaitable[None]],
+        is_crowded: Callable[[], bool] = lambda: False,
+        limits: ConnectionLimits | None = None,
     ) -> None:
+        limits = limits or ConnectionLimits()
         super().__init__(
             uvicorn.Config(
                 app,
                 loop="none",
-                http=_Connection,
+                http=Connection,
+                ws="none",  # no route speaks it: such a request is answered like any other
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 backlog=BACKLOG,
                 timeout_graceful_shutdown=2,
+                timeout_keep_alive=limits.keep_alive_s,  # type: ignore[arg-type]
             )
         )
+        self._table = ConnectionTable(limits, time.monotonic)
         self._drain = drain
         self._is_crowded = is_crowded
         self._draining: asyncio.Task[None] | None = None
@@ -96,7 +82,14 @@ class Server(uvicorn.Server):
 
     def _listener(self, sock: socket.socket) -> Listener:
         config, state, kept, here = self.config, self.server_state, self.lifespan.state, sock.getsockname()[:2]
-        return Listener(sock, lambda there: _Connection(config, state, kept, here, there[:2]), self._is_crowded)
+        table = self._table
+        return Listener(sock, lambda there: Connection(config, state, kept, table, here, there[:2]), self._is_crowded)
+
+    async def on_tick(self, counter: int) -> bool:
+        """As uvicorn's; and once a second, connections that are past their deadline are closed."""
+        if counter % _TICKS_PER_SWEEP == 0:
+            self._table.sweep()
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called by the signal. uvicorn would stop listening at once; we answer 503 until the last answer is out."""

@@ -8,7 +8,8 @@ from pydantic import Field, SecretStr
 
 from llmops.settings.section import PositiveSeconds, Section
 
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^\s/]+)$")]
+Origin = Annotated[str, Field(pattern=r"^(\*|[A-Za-z][A-Za-z0-9+.-]*://[^\s/]+)$")]
+HostName = Annotated[str, Field(pattern=r"^[^\s:/@\[\]]{1,255}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -21,8 +22,32 @@ class ServeSettings(Section):
     max_body_bytes: int = Field(2 << 20, gt=0, description="largest request body; larger ones get 413")
     cors_origins: tuple[Origin, ...] = Field(
         (),
-        description='web pages that may call from a browser, as in ["http://127.0.0.1:3000"]; "*" is any',
+        description='web pages that may call from a browser, as in ["http://127.0.0.1:3000"]; "*" is any page, '
+        "which sends an API key unless it is this machine's",
         examples=["http://127.0.0.1:3000, or * for any"],
+    )
+    allowed_hosts: tuple[HostName, ...] = Field(
+        (),
+        description='names of this machine that programs on it may use without an API key, as in ["llm.test"]; '
+        "loopback addresses, localhost and serve.host always are",
+        examples=["llm.test, without a port"],
+    )
+    behind_proxy: bool = Field(
+        False,
+        description="a proxy or tunnel on this machine passes requests on: no request counts as local, so that each "
+        "needs an API key, unless admission.keys is off",
+    )
+    keep_alive_s: PositiveSeconds = Field(75.0, description="how long an unused connection stays open")
+    header_timeout_s: PositiveSeconds = Field(
+        10.0, description="how long a client may take to send the request line and headers; then 408"
+    )
+    max_header_bytes: int = Field(
+        32 << 10, ge=1 << 10, le=1 << 20, description="longest request line and headers together; longer ones get 431"
+    )
+    max_connections_per_address: int = Field(
+        1000,
+        ge=1,
+        description="connections of one address that may be open, loopback aside; further ones get 429",
     )
 
     @property

@@ -68,7 +68,7 @@ async def _opened(
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     payload = json.dumps(body).encode()
     own = f"x-request-id: {request_id}\r\n" if request_id else ""
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{own}"
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{own}"
     writer.write(f"{head}content-length: {len(payload)}\r\n\r\n".encode() + payload)
     await writer.drain()
     return reader, writer
