@@ -22,7 +22,8 @@ class Answer:
 def flood(port: int, count: int, text: str) -> list[Answer]:
     """Open `count` connections, then send one chat on each at once; every answer, in the order of their first bytes."""
     body = json.dumps({"messages": [{"role": "user", "content": text}]}).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n"
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+    head += f"content-length: {len(body)}\r\n\r\n"
     sockets = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(count)]
     time.sleep(0.2)  # the server has accepted them all
     sent_at, first_byte_s, received = dict[int, float](), dict[int, float](), dict[int, bytes]()

@@ -77,6 +77,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn's timer would keep a connection that was reset for as long
         self._table.leave(self)
         if self._half_close is not None:
             self._half_close.cancel()
@@ -93,7 +94,7 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays: the answer to a whole request is still sent, see `HalfClose`."""
-        if self._is_refused or not self._is_answering:
+        if not self._is_answering:
             return False
         if self._half_close is None:
             self.cycle.keep_alive = False
@@ -132,6 +133,8 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._check_head()
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            self._stop("too_many_connections", "")
         version = self.parser.get_http_version()
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
@@ -172,10 +175,15 @@ class Connection(HttpToolsProtocol):
     # Refusals of the connection itself
 
     def refuse(self, slug: str, message: str) -> None:
-        """Answer with this error and read no further; a response that has begun is only ended."""
+        """Answer with this error and read no further. Whole requests before this one are answered first, without it."""
         self._is_refused = True
+        if self.transport.is_closing():
+            return
         if self._is_unanswered:
-            if self._stage != "body" or self.pipeline or self.cycle.response_started:
+            if self._stage != "body":
+                self.cycle.keep_alive = False
+                return
+            if self.pipeline or self.cycle.response_started:
                 self.transport.abort()
                 return
             self.cycle.disconnected = True  # nobody reads what the route would answer

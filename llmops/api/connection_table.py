@@ -9,6 +9,8 @@ from typing import Protocol
 
 _log = logging.getLogger(__name__)
 _SAY_EVERY_S = 60.0
+_MANY = 1000
+"""Connections whose memory is worth giving back."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +58,13 @@ class ConnectionTable:
         self._waiting: dict[Expiring, float] = {}
         self._stuck: dict[Expiring, float] = {}
         self._by_address: dict[str, int] = {}
-        self._count = 0
+        self._count = self._most = 0
         self._said_at = -_SAY_EVERY_S
 
     def admit(self, connection: Expiring) -> bool:
         """Count it in; False when there is no room. At the limit, the one that has waited longest makes room."""
         self._count += 1
+        self._most = max(self._most, self._count)
         here = self._by_address.get(connection.address, 0) + 1
         self._by_address[connection.address] = here
         if not connection.is_loopback and here > self.limits.max_per_address:
@@ -113,6 +116,13 @@ class ConnectionTable:
         for connection in [each for each, deadline in self._stuck.items() if deadline <= now]:
             self._stuck.pop(connection, None)
             connection.abort()
+
+    def has_emptied(self) -> bool:
+        """Whether most of many connections are gone since this was last true."""
+        if self._most < _MANY or self._count > self._most // 2:
+            return False
+        self._most = self._count
+        return True
 
     def _say(self, message: str) -> None:
         now = self.clock()

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from llmops.api.connection import Connection
 from llmops.api.connection_table import ConnectionLimits, ConnectionTable
+from llmops.api.heap import trim_heap
 from llmops.api.listener import Listener
 
 _log = logging.getLogger(__name__)
@@ -86,9 +87,11 @@ class Server(uvicorn.Server):
         return Listener(sock, lambda there: Connection(config, state, kept, table, here, there[:2]), self._is_crowded)
 
     async def on_tick(self, counter: int) -> bool:
-        """As uvicorn's; and once a second, connections that are past their deadline are closed."""
+        """As uvicorn's; and once a second, connections past their deadline are closed."""
         if counter % _TICKS_PER_SWEEP == 0:
             self._table.sweep()
+            if self._table.has_emptied():
+                await asyncio.to_thread(trim_heap)
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
