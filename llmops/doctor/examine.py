@@ -8,14 +8,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from llmops.doctor import collect_cards, collect_machine, collect_record
+from llmops.doctor import collect_cards, collect_exposure, collect_machine, collect_record
 from llmops.doctor.card_checks import check_driver, check_evenness, check_links, check_nccl
 from llmops.doctor.card_checks import check_memory as check_vram
+from llmops.doctor.exposure_checks import check_exposure
 from llmops.doctor.facts import (
     BitsandbytesFacts,
     ClockFacts,
     DiskFacts,
     ElasticFacts,
+    ExposureFacts,
     GpuFacts,
     MemoryFacts,
     PortFacts,
@@ -44,6 +46,7 @@ class Facts:
     memory: MemoryFacts
     disk: DiskFacts
     port: PortFacts
+    exposure: ExposureFacts
     state: StateFacts
     store: StoreFacts
     elastic: ElasticFacts | None
@@ -60,6 +63,7 @@ def collect(loaded: Loaded, dials_problem: str | None = None, *, patience_s: flo
         torch = pool.submit(collect_cards.torch_facts, timeout_s=patience_s)
         bitsandbytes = pool.submit(collect_cards.bitsandbytes_facts, timeout_s=patience_s)
         elastic = None if url is None else pool.submit(collect_record.elastic_facts, settings)
+        exposure = pool.submit(collect_exposure.exposure_facts, settings)
         clock = pool.submit(collect_machine.clock_facts, settings, url)
         return Facts(
             dials_problem=dials_problem,
@@ -70,6 +74,7 @@ def collect(loaded: Loaded, dials_problem: str | None = None, *, patience_s: flo
             store=collect_record.store_facts(Path(state.store)),
             mean_use=collect_record.mean_use(state.store, time.time()),
             clock=clock.result(),
+            exposure=exposure.result(),
             elastic=None if elastic is None else elastic.result(),
             gpu=gpu.result(),
             torch=torch.result(),
@@ -94,6 +99,7 @@ def judge(facts: Facts, settings: Settings) -> Iterator[Finding]:
     )
     yield check_memory(facts.memory)
     yield check_port(facts.port)
+    yield check_exposure(facts.exposure, keys=settings.admission.keys, behind_proxy=settings.serve.behind_proxy)
     yield check_clock(facts.clock)
     yield check_driver(facts.gpu)
     yield from check_vram(facts.gpu)

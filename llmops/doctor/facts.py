@@ -108,6 +108,21 @@ class PortFacts:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureFacts:
+    """Who gets in without a key. `is_serve`: one answers. `gets_in`: kinds of requests from elsewhere that it answers.
+
+    `open_proxies`, `guarded_proxies`: those through which it answers, without a key and only with one.
+    `running`: names of all proxies and tunnels that run on this machine.
+    """
+
+    is_serve: bool = False
+    gets_in: tuple[str, ...] = ()
+    open_proxies: tuple[str, ...] = ()
+    guarded_proxies: tuple[str, ...] = ()
+    running: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
     """A file or folder of ours. `mode`: permission bits; `refused`: why this user can't write in that folder."""
 

@@ -6,10 +6,12 @@ import pytest
 
 from llmops.doctor.card_checks import check_driver, check_evenness, check_links, check_memory, check_nccl
 from llmops.doctor.collect_machine import ahead
+from llmops.doctor.exposure_checks import check_exposure
 from llmops.doctor.facts import (
     BitsandbytesFacts,
     Card,
     ClockFacts,
+    ExposureFacts,
     GpuFacts,
     Holder,
     MemoryFacts,
@@ -177,3 +179,21 @@ def test_a_clock_is_off_by_no_more_than_the_way_and_the_whole_second_leave_open(
     assert ahead(10.0, 11.0, sent_at=20.0, came_at=21.0) == -9.0
     assert check_clock(ClockFacts(ahead_s={"serve": 1.5, "x": -1.9})).state == "ok"
     assert "behind ours" in check_clock(ClockFacts(ahead_s={"serve": 1.5, "x": -9.0})).why
+
+
+@pytest.mark.parametrize(
+    ("facts", "keys", "state", "word"),
+    [
+        (ExposureFacts(), "auto", "ok", "No serve answers"),
+        (ExposureFacts(is_serve=True), "auto", "ok", "need a key"),
+        (ExposureFacts(is_serve=True, running=("frpc",)), "auto", "ok", "serve.behind_proxy"),
+        (ExposureFacts(is_serve=True, guarded_proxies=("nginx at http://127.0.0.1:80",)), "auto", "ok", "nginx at"),
+        (ExposureFacts(is_serve=True, open_proxies=("nginx at http://127.0.0.1:80",)), "auto", "error", "nginx at"),
+        (ExposureFacts(is_serve=True, gets_in=("a request for another host",)), "auto", "error", "another host"),
+        (ExposureFacts(is_serve=True, gets_in=("a request for another host",)), "off", "warning", "is off"),
+        (ExposureFacts(is_serve=True, open_proxies=("caddy at x",)), "off", "warning", "through caddy"),
+    ],
+)
+def test_who_gets_in_without_a_key_is_told(facts: ExposureFacts, keys: str, state: str, word: str) -> None:
+    found = check_exposure(facts, keys=keys, behind_proxy=False)
+    assert (found.state, word in found.why) == (state, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -18,8 +19,8 @@ import httpx
 import pytest
 
 from llmops.keyfile import KeyFile
-from tests.elk.proxy import CONFIGURATION, Proxy, needs_nginx, proxy_before
-from tests.route.processes import Box, until
+from tests.elk.proxy import CONFIGURATION, NGINX, Proxy, needs_nginx, proxy_before
+from tests.route.processes import Box, free_port, until
 
 pytestmark = needs_nginx
 
@@ -142,6 +143,7 @@ def test_what_is_too_large_for_it_is_told_in_the_shape_of_an_api_error(proxy: Pr
     for request_id, headers, body, status, code in (
         ("large", {}, b"x" * (9 << 20), 413, "request_too_large"),
         ("long", {"X-Long": "a" * 40_000}, b"", 431, "headers_too_large"),
+        ("many", {f"X-{number}": "a" * 4000 for number in range(20)}, b"", 431, "headers_too_large"),
         ("serves-own", {"Content-Type": "application/json"}, b"x" * (3 << 20), 413, "request_too_large"),
     ):
         given = {"X-Request-ID": request_id, **headers}
@@ -151,6 +153,42 @@ def test_what_is_too_large_for_it_is_told_in_the_shape_of_an_api_error(proxy: Pr
         assert answer.headers["content-type"].startswith("application/json")
         line = proxy.line_of(request_id)
         assert (line["http.response.status_code"], line["http.request.method"]) == (status, "POST")
+
+
+def test_a_line_that_is_too_long_is_refused(proxy: Proxy) -> None:
+    assert httpx.get(f"{proxy.url}/v1/{'a' * 9000}", timeout=30.0).status_code == 414
+
+
+STOCK = """daemon off; pid {folder}/pid; error_log {folder}/error.log; events {{}}
+http {{ access_log off; client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
+  uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;
+  server {{ listen 127.0.0.1:{port}; location / {{ {version} proxy_pass http://127.0.0.1:{serve}; }} }} }}"""
+
+
+@pytest.mark.parametrize(("version", "behind"), [("", False), ("proxy_http_version 1.1;", True)])
+def test_a_key_is_asked_of_whoever_comes_through_nginx_as_it_is_installed(
+    tmp_path: Path, version: str, behind: bool
+) -> None:
+    box, port = Box(tmp_path, gpu__kind="none", serve__behind_proxy=behind), free_port()
+    configuration = tmp_path / "stock.conf"
+    user = "user root; " if os.geteuid() == 0 else ""
+    configuration.write_text(user + STOCK.format(folder=tmp_path, port=port, serve=box.port, version=version))
+    nginx = [NGINX, "-c", str(configuration), "-e", str(tmp_path / "error.log")]
+    with box.program("serve"), subprocess.Popen(nginx) as process:
+        try:
+            until(lambda: answers(f"http://127.0.0.1:{port}/health"), 30.0)
+            for path in ("/v1/models", "/metrics", "/ops/snapshot", "/docs"):
+                refused = httpx.get(f"http://127.0.0.1:{port}{path}")
+                assert (refused.status_code, refused.json()["error"]["code"]) == (401, "invalid_api_key"), path
+            assert ask(box.url, "hello").status_code == (401 if behind else 200)
+        finally:
+            process.terminate()
+
+
+def answers(url: str) -> bool:
+    with contextlib.suppress(httpx.HTTPError):
+        return httpx.get(url).status_code == 200
+    return False
 
 
 def test_a_header_that_pretends_to_be_two_forges_nothing(proxy: Proxy) -> None:
