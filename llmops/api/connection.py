@@ -15,18 +15,14 @@ from llmops.admission.identity import is_loopback
 from llmops.api.answer import error_response
 from llmops.api.connection_table import ConnectionTable
 from llmops.api.half_close import AT_ONCE_S, HalfClose
+from llmops.api.request_bounds import PIECE_BYTES, body_refusal, head_refusal, part_refusal, wire_bytes
 from llmops.api.request_head import read_absolute_form, without_upgrade
 from llmops.api.uncommon_answer import UncommonAnswer
 
 Stage: TypeAlias = Literal["new", "idle", "head", "body"]
 """Of the request that is read: no byte yet, none after an answered request, in its headers, in its body."""
 
-_PIECE = 32 << 10
-"""Bytes that are parsed before their bounds are looked at again."""
-_MAX_REQUEST_LINE = 8 << 10
 _MAX_PIPELINED = 100
-_FRAMES_OF_A_BODY = 8
-"""A chunk of one byte has six bytes on the wire."""
 _LINGER_S = 2.0
 _MAX_DISCARDED = 256 << 10
 """A client that is refused while it sends may read the answer, as long as it does not send much more."""
@@ -60,9 +56,9 @@ class Connection(HttpToolsProtocol):
         self._stage: Stage = "new"
         self._framing_bytes = 0  # since the request began, or since the last byte of its body
         self._request_bytes = 0  # since the end of its headers
-        self._discarded_bytes = 0
+        self._discardable_bytes = _MAX_DISCARDED
         self._whole_at = 0.0
-        self._is_refused = self._is_upgrade = False
+        self._is_refused = self._is_upgrade = self._is_last_answer = False
         self._half_close: HalfClose | None = None
 
     # What the transport calls
@@ -84,13 +80,13 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
-        for start in range(0, len(data), _PIECE):
+        for start in range(0, len(data), PIECE_BYTES):
             if self._is_refused:
                 self._discard(len(data) - start)
                 return
             if self.transport.is_closing():
                 return
-            self._parse(data if len(data) <= _PIECE else data[start : start + _PIECE])
+            self._parse(data if len(data) <= PIECE_BYTES else data[start : start + PIECE_BYTES])
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays: the answer to a whole request is still sent, see `HalfClose`."""
@@ -132,7 +128,9 @@ class Connection(HttpToolsProtocol):
         self._set_deadline()
 
     def on_headers_complete(self) -> None:
-        self._check_head()
+        refusal = head_refusal(self._limits, self.url, self.headers, self._framing_bytes + PIECE_BYTES)
+        if refusal is not None:
+            self._stop(*refusal)
         if len(self.pipeline) >= _MAX_PIPELINED:
             self._stop("too_many_connections", "")
         version = self.parser.get_http_version()
@@ -148,8 +146,8 @@ class Connection(HttpToolsProtocol):
         self._stage, self._framing_bytes, self._request_bytes = "body", 0, 0
         super().on_headers_complete()
         self.headers = []  # trailers are no headers of a request that is being answered
-        if version == "1.0" or self.expect_100_continue:
-            self.cycle.send = UncommonAnswer(self.cycle, version)  # type: ignore[method-assign, assignment]
+        if self.expect_100_continue or not self.cycle.keep_alive:
+            self.cycle.send = UncommonAnswer(self.cycle, version, self._end_after_answer)  # type: ignore[method-assign, assignment]
         self._set_deadline()
 
     def on_body(self, body: bytes) -> None:
@@ -164,6 +162,14 @@ class Connection(HttpToolsProtocol):
         self._set_deadline()
 
     def on_response_complete(self) -> None:
+        if self._is_last_answer:
+            self.pipeline.clear()
+            self.server_state.total_requests += 1
+            if self._stage == "body":
+                self._linger(wire_bytes(self._limits))
+            else:
+                self.close()
+            return
         super().on_response_complete()
         if self._half_close is not None and not self.pipeline:
             self.transport.close()
@@ -171,6 +177,9 @@ class Connection(HttpToolsProtocol):
             self._table.expect_reader(self, self._limits.write_timeout_s)
         else:
             self._set_deadline()
+
+    def _end_after_answer(self) -> None:
+        self._is_last_answer = True
 
     # Refusals of the connection itself
 
@@ -192,6 +201,14 @@ class Connection(HttpToolsProtocol):
         if slug == "too_many_connections":  # to linger would hold what there is too much of
             self.close()
             return
+        self._linger(_MAX_DISCARDED)
+
+    def _linger(self, bytes_left: int) -> None:
+        """Close it once the client has had a moment to read: to close with bytes unread takes the answer back."""
+        self._is_refused, self._discardable_bytes = True, bytes_left
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
         self.transport.write_eof()
         self._table.expect_nothing(self)
         self._table.expect_reader(self, _LINGER_S)
@@ -211,8 +228,8 @@ class Connection(HttpToolsProtocol):
         raise _Refused
 
     def _discard(self, count: int) -> None:
-        self._discarded_bytes += count
-        if self._discarded_bytes > _MAX_DISCARDED:
+        self._discardable_bytes -= count
+        if self._discardable_bytes < 0:
             self.transport.abort()
 
     # Reading
@@ -258,40 +275,18 @@ class Connection(HttpToolsProtocol):
                 return
         self._check_bounds()
 
-    def _check_head(self) -> None:
-        """Of a whole head; one that came in a piece far below the bound needs no count."""
-        limits = self._limits
-        size = 0
-        if self._framing_bytes + _PIECE > limits.max_header_bytes:
-            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if len(self.headers) > limits.max_headers:
-            self._stop("headers_too_large", f"There are more than {limits.max_headers} headers: send fewer.")
-        if len(self.url) > _MAX_REQUEST_LINE or size > limits.max_header_bytes:
-            self._stop(*self._head_error())
-
     def _check_bounds(self) -> None:
-        """What a request without an end may have sent."""
+        """Of a request that has no end yet."""
         if self._is_refused or self.transport.is_closing():
             return
-        if self._stage == "head" and (
-            self._framing_bytes > self._limits.max_header_bytes or len(self.url) > _MAX_REQUEST_LINE
-        ):
-            self.refuse(*self._head_error())
-        elif self._stage == "body" and (
-            self._framing_bytes > self._limits.max_header_bytes + _PIECE
-            or self._request_bytes > _FRAMES_OF_A_BODY * self._limits.max_body_bytes + _PIECE
-        ):
-            self._refuse_body()
-
-    def _head_error(self) -> tuple[str, str]:
-        if len(self.url) > _MAX_REQUEST_LINE or not self.headers:
-            return "uri_too_long", f"The request line is longer than {_MAX_REQUEST_LINE} bytes: send less."
-        limit = self._limits.max_header_bytes
-        return "headers_too_large", f"The headers are longer than {limit} bytes: send less."
-
-    def _refuse_body(self) -> None:
-        if self.cycle.response_complete:  # it was answered before its end
+        refusal = None
+        if self._stage == "head":
+            refusal = part_refusal(self._limits, self.url, self._framing_bytes, has_headers=bool(self.headers))
+        elif self._stage == "body":
+            refusal = body_refusal(self._limits, self._framing_bytes, self._request_bytes)
+        if refusal is None:
+            return
+        if self._stage == "body" and self.cycle.response_complete:  # it was answered before its end
             self.close()
         else:
-            limit = self._limits.max_body_bytes
-            self.refuse("too_large", f"The body is larger than {limit} bytes, or its chunks are: send less.")
+            self.refuse(*refusal)

@@ -1,7 +1,8 @@
-"""Sends the answer to an HTTP/1.0 client, which knows no chunks, or to one that waits for `100 Continue`."""
+"""Sends the last answer of a connection, or one to a client that knows no chunks or waits for `100 Continue`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 from starlette.types import Message
@@ -12,13 +13,14 @@ class UncommonAnswer:
     """Stands before the `send` of uvicorn's cycle.
 
     The end of the connection is the end of an HTTP/1.0 answer without a length. A client that was answered before it
-    was told to go on may send its body or not, so its connection ends too.
+    was told to go on may send its body or not, so its connection ends too. on_last is called before the end of an
+    answer after which the connection is to be closed: uvicorn would close it while its client still sends.
     """
 
-    def __init__(self, cycle: RequestResponseCycle, http_version: str) -> None:
-        self._cycle, self._send = cycle, cycle.send
+    def __init__(self, cycle: RequestResponseCycle, http_version: str, on_last: Callable[[], None]) -> None:
+        self._cycle, self._send, self._on_last = cycle, cycle.send, on_last
         self._knows_chunks = http_version != "1.0"
-        self._is_until_close = False
+        self._is_until_close = self._is_last = False
 
     async def __call__(self, message: Message) -> None:
         """Send one ASGI message."""
@@ -29,6 +31,12 @@ class UncommonAnswer:
             has_length = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
             if not has_length and not self._knows_chunks:
                 self._is_until_close, cycle.chunked_encoding = True, False
-        elif self._is_until_close:
+            await self._send(cast("Any", message))
+            self._is_last = not cycle.keep_alive
+            return
+        if self._is_until_close:
             cycle.expected_content_length = len(message.get("body", b""))
+        if self._is_last and not message.get("more_body", False):
+            cycle.keep_alive = True
+            self._on_last()
         await self._send(cast("Any", message))
