@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import secrets
 import time
 from pathlib import Path
@@ -24,8 +23,11 @@ from llmops.inference.route import Inference
 from llmops.inference.speed import LengthLimits, SpeedEstimate
 from llmops.keyfile import KeyFile
 from llmops.settings import AdmissionSettings, EngineSettings, Settings
+from llmops.state.deferred import DeferredWrites
+from llmops.state.files import UnusableFile, create, read_private
 
 _log = logging.getLogger(__name__)
+_KEY_BYTES, _MOST_KEY_BYTES = 32, 4096
 _EMBEDDINGS_AT_ONCE = 4
 """They share one thread, a batch each in turn."""
 
@@ -158,14 +160,23 @@ def speed_of(settings: Settings) -> SpeedEstimate:
     )
 
 
-def user_key_of(path: Path) -> bytes:
-    """The key that user hashes are made with: created once, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.touch(0o600)
-        fresh.write_bytes(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)  # whole or not at all: another serve may be starting too
-        fresh.unlink()
-    return path.read_bytes()
+def user_key_of(path: Path, deferred: DeferredWrites) -> bytes:
+    """The key that user hashes are made with: created once, readable by its owner only.
+
+    On a full or read-only disk a new key counts at once and is written later. Raises OSError, UnusableFile among them.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return _user_key(path)
+    key = secrets.token_bytes(_KEY_BYTES)
+    deferred.write(str(path), lambda: create(path, key))
+    try:
+        return _user_key(path)  # another serve that starts at the same time may have been first
+    except FileNotFoundError:
+        return key
+
+
+def _user_key(path: Path) -> bytes:
+    key = read_private(path, most_bytes=_MOST_KEY_BYTES, secret=True)
+    if not key:
+        raise UnusableFile(f"{path} is empty: restore it, or delete it and users get new hashes.")
+    return key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 import threading
@@ -17,6 +16,7 @@ from llmops.elastic.dashboards import KibanaProblem
 from llmops.elastic.errors import AlreadyShipping, ElasticProblem
 from llmops.elastic.report import ShipReport
 from llmops.lockfile import Held, LockFile
+from llmops.state.files import sentence_of
 from llmops.untrusted import spelled_out
 
 
@@ -36,9 +36,7 @@ def say(sentence: str) -> None:
 
 def in_words(error: Exception) -> str:
     """What the error says; of one about a file, its name and the reason without its number."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)} can't be used: {error.strerror.lower()}."
-    return str(error)
+    return sentence_of(error) if isinstance(error, OSError) else str(error)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llmops.store.contract import Store
+from llmops.store.errors import StoreUnavailable
 from llmops.store.segments import SegmentFile, first_event_id, is_written, segment_files, whole_bytes
 
 _STATE = "journal.retention"
@@ -73,7 +74,7 @@ class Retention:
         """A state is forced to disk, and with it all that was recorded before: only then may files go."""
         try:
             self._store.save_state(_STATE, {"removing": names})
-        except sqlite3.Error as error:  # a full disk: these files are what it is full of
+        except (sqlite3.Error, StoreUnavailable) as error:  # a full disk: these files are what it is full of
             _log.warning("removing old files of the journal without a word in the store: %s", error)
 
     def _candidate(self, file: SegmentFile, shipped: Mapping[str, int] | None) -> _Candidate | None:
