@@ -142,7 +142,7 @@ class Orders:
                 tuple(_silence(each) for each in value["silences"]),
                 tuple(_acknowledgement(each) for each in value["acknowledgements"]),
             )
-        except (KeyError, TypeError, ValueError, BadMatcher) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, BadMatcher) as error:
             raise BadOrders(f"it is not what llmops writes ({error})") from None
 
 

@@ -102,9 +102,15 @@ def create(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
-    """A new file in the same folder, under a name that no other program can know; gone at the end."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    """A new file in the same folder, under a name that no other program can know; gone at the end.
+
+    Raises OSError with the name of the file that was meant.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    except OSError as error:
+        raise _about(path, error) from error
     fresh = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -112,9 +118,15 @@ def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
             file.flush()
             os.fsync(descriptor)
         yield fresh
+    except OSError as error:
+        raise _about(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
+
+
+def _about(path: Path, error: OSError) -> OSError:
+    return error if error.errno is None else OSError(error.errno, error.strerror, str(path))
 
 
 def _require_private(path: Path, found: os.stat_result, *, secret: bool) -> None:

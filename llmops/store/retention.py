@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llmops.state.files import read_private
 from llmops.store.contract import Store
 from llmops.store.errors import StoreUnavailable
 from llmops.store.segments import SegmentFile, first_event_id, is_written, segment_files, whole_bytes
@@ -94,11 +95,11 @@ class Retention:
     def _read_shipped(self) -> Mapping[str, int] | None:
         """How far the shipper has each file; None where nothing is shipped. Damaged: as if it had nothing yet."""
         try:
-            files = json.loads(self._shipped.read_text(encoding="utf-8"))["files"]
+            files = json.loads(read_private(self._shipped))["files"]
             shipped = {str(first): int(size_bytes) for first, size_bytes in files.items()}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             if not self._has_complained:
                 _log.warning("%s cannot be read (%s): nothing counts as shipped until it can.", self._shipped, error)
             self._has_complained = True

@@ -22,6 +22,7 @@ from llmops.alerts.gauges import (
 from llmops.alerts.lifecycle import States
 from llmops.alerts.rules import Finding, fingerprint_of
 from llmops.events.snapshot import ServeSnapshot
+from llmops.store import StoreUnavailable
 from llmops.watching.failures import log_failure
 
 _log = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ class Gauges:
     def _judge(self, rule_id: str, look: Look) -> Iterable[Finding]:
         try:
             found = [self._rules[rule_id](look)]
+        except StoreUnavailable:  # watch logs once that the record cannot be used
+            return _held(rule_id, look.states)
         except Exception as error:
             if rule_id not in self._failing:
                 self._failing.add(rule_id)

@@ -52,7 +52,7 @@ class Teller:
         self._done: collections.deque[Delivered] = collections.deque()
         self._delivery = channels(self._done.append)
         self._memory: Memory | None = None
-        self._is_restored = False
+        self._is_restored = self._has_complained = False
         self._on_the_way: dict[str, tuple[Message, set[str]]] = {}
 
     def tell(self, states: States, ended: Sequence[Transition], now: float) -> None:
@@ -125,7 +125,11 @@ class Teller:
         try:
             self._kept.save(kept)
         except Exception as error:
-            _log.error("what was told could not be kept: %s", error)
+            if not self._has_complained:
+                _log.error("what was told could not be kept, and is kept as soon as it can be: %s", error)
+            self._has_complained = True
+        else:
+            self._has_complained = False
 
 
 def _joined(since: Memory, before: Memory) -> Memory:

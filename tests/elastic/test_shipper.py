@@ -37,7 +37,8 @@ def test_a_checkpoint_that_cannot_be_written_stays_where_it_was(tmp_path: Path) 
     file = tmp_path / "checkpoint.json"
     kept = Checkpoints(file)
     kept.advance("a", 10)
-    (tmp_path / "checkpoint.tmp").mkdir()
+    file.unlink()
+    file.mkdir()
     with pytest.raises(OSError, match="directory"):
         kept.advance("a", 20)
     assert kept.of("a") == 10
@@ -89,7 +90,7 @@ def test_while_the_disk_does_not_take_the_checkpoint_nothing_is_lost_or_sent_twi
     home.write([home.request(), home.request()])
     with prepared_elastic.connect() as client:
         shipper = home.shipper(client)
-        blocked = home.settings.state.ship / "checkpoint.tmp"
+        blocked = home.settings.state.ship / "checkpoint.json"
         blocked.mkdir(parents=True)
         with pytest.raises(OSError, match="directory"):
             shipper.look()
