@@ -66,8 +66,8 @@ class DeadLetters:
 
 
 def read_dead_letters(path: Path) -> Iterator[dict[str, Any]]:
-    """Every entry: `at`, `reason`, `event.id`, `stream`, `file`, `offset`, `line`; of a damaged line that is kept in part
-    `line.bytes` and `line.sha256` too. Longer lines than any entry are passed over."""
+    """Every entry: `at`, `reason`, `event.id`, `stream`, `file`, `offset`, `line`; of a damaged line that is kept in
+    part `line.bytes` and `line.sha256` too. Longer lines than any entry are passed over."""
     with contextlib.suppress(FileNotFoundError), os.fdopen(open_private(path, os.O_RDONLY), "rb") as file:
         while raw := file.readline(_LONGEST_ENTRY_BYTES):
             with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError, RecursionError):
