@@ -24,6 +24,10 @@ class BadDocument(ValueError):
     """What is wrong with it, as the rest of a sentence about the file, as in `is not TOML: ...`."""
 
 
+class TooLarge(BadDocument):
+    """More bytes than such a document has."""
+
+
 def load_toml(path: Path) -> dict[str, Any]:
     """Raises BadDocument, or OSError where the file cannot be read."""
     return parse_toml(text_of(path, MOST_TOML_BYTES))
@@ -37,7 +41,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise BadDocument("is nested too deeply") from None
+        raise BadDocument("is not TOML that can be used: it is nested too deeply") from None
     except ValueError as error:  # TOMLDecodeError is one, and so is a number of too many digits
         raise BadDocument(f"is not TOML: {_first_line(error)}") from None
 
@@ -49,7 +53,7 @@ def load_json(path: Path, most_bytes: int = MOST_JSON_BYTES) -> Any:
     except BadDocument:
         raise
     except RecursionError:
-        raise BadDocument("is nested too deeply") from None
+        raise BadDocument("is not JSON that can be used: it is nested too deeply") from None
     except ValueError as error:
         raise BadDocument(f"is not JSON: {_first_line(error)}") from None
 
@@ -59,7 +63,7 @@ def text_of(path: Path, most_bytes: int) -> str:
     try:
         return read_bounded(path, most_bytes=most_bytes).decode("utf-8")
     except FileTooLarge:
-        raise BadDocument(f"is larger than {most_bytes >> 20} MiB") from None
+        raise TooLarge(f"is larger than {most_bytes >> 20} MiB") from None
     except UnicodeDecodeError:
         raise BadDocument("is not UTF-8") from None
 

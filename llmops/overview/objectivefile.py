@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from llmops.documents import BadDocument, text_of
+from llmops.documents import BadDocument, TooLarge, text_of
 from llmops.slo import BadObjectives, Objective, objectives_of_openslo, objectives_of_toml, to_openslo
 
 _MOST_BYTES = 1 << 20
@@ -28,7 +28,8 @@ def read_objectives(path: Path) -> tuple[Objective, ...]:
             f"objectives.file names {path}, which cannot be read ({why}): mend it, or leave the dial empty."
         ) from None
     except BadDocument as error:
-        raise BadObjectives(f"{path} cannot be used: it {error}.") from None
+        fix = ": name a file of objectives" if isinstance(error, TooLarge) else ""
+        raise BadObjectives(f"{path} cannot be used: it {error}{fix}.") from None
     except BadObjectives as error:
         end = "" if str(error).endswith("?") else "."
         raise BadObjectives(f"{path} cannot be used: {error}{end}") from None
@@ -56,7 +57,9 @@ def _documents(text: str) -> list[object]:
             _Bounds().require(node)
             documents.append(loader.construct_document(node))
     except RecursionError:
-        raise BadObjectives("it is nested too deeply: an objective needs no more than eight levels") from None
+        raise BadObjectives(
+            "it is not YAML of objectives: it is nested too deeply, and an objective has eight levels"
+        ) from None
     except (yaml.YAMLError, ValueError, TypeError, OverflowError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at line {mark.line + 1}" if mark is not None else ""

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from llmops.store.answering import Ask
 from llmops.store.errors import StoreRemoved, StoreUnavailable
 from llmops.store.faults import is_damage, is_locked, is_trouble, unavailable, unreadable
-from llmops.store.opening import BUSY_S, SnapshotConnection, open_reader, open_writer
+from llmops.store.opening import BUSY_S, SnapshotConnection, open_reader, open_writer, put_aside
 
 _RETRY_S = 1.0
 _IMPATIENT_S = 0.1
@@ -40,7 +40,6 @@ class ConnectedStore:
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
-        self._problem: str | None = None
         self._unavailable: StoreUnavailable | None = None
         self._retry_at = 0.0
         self._is_patient = True
@@ -133,11 +132,8 @@ class ConnectedStore:
         if self._unavailable is not None and now < self._retry_at:
             raise self._unavailable
         try:
-            problem, self._problem = self._problem, None
-            connection = open_writer(self.path, problem, busy_s=BUSY_S if self._is_patient else _IMPATIENT_S)
+            connection = open_writer(self.path, busy_s=BUSY_S if self._is_patient else _IMPATIENT_S)
         except StoreUnavailable as error:
-            if problem is not None and self.path.exists() and self.path.stat().st_ino == self._inode:
-                self._problem = problem  # it was not set aside yet
             self._unavailable, self._retry_at = error, now + _RETRY_S
             self._is_patient = False
             raise
@@ -146,10 +142,13 @@ class ConnectedStore:
         return connection
 
     def _begin_anew(self, problem: str | None = None) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection, self._problem, self._is_set_up = None, problem, False
+        """After damage, or after the file was removed."""
+        connection, self._connection, self._is_set_up = self._connection, None, False
         self._generation += 1
+        if connection is not None and problem is not None:
+            put_aside(self.path, connection, problem)
+        elif connection is not None:
+            connection.close()
         self._open()
 
     def _current(self) -> sqlite3.Connection:

@@ -19,6 +19,7 @@ from llmops.store.views import renew_views
 BUSY_S = 5.0
 """How long a lock of another program is waited for."""
 _COMPANIONS = ("-wal", "-shm")
+_CACHE = "PRAGMA cache_size = -16384"
 _log = logging.getLogger(__name__)
 
 
@@ -26,48 +27,65 @@ class SnapshotConnection(sqlite3.Connection):
     """Of a reader on a disk that takes no file beside the record. It does not see what a writer does later."""
 
 
-def open_writer(path: Path, problem: str | None = None, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
+def open_writer(path: Path, *, busy_s: float = BUSY_S) -> sqlite3.Connection:
     """The file for its one writer; created when missing, set aside and begun anew when it is damaged or another
     program's.
 
-    `problem`: what is already known to be wrong with it, as the rest of a sentence. Raises StoreUnavailable where the
-    disk or another program refuses for now, and StoreUnreadable for a file that a newer llmops wrote, and for one that
-    cannot be opened.
+    Raises StoreUnavailable where the disk or another program refuses for now, and StoreUnreadable for a file that a
+    newer llmops wrote, and for one that cannot be opened.
     """
-    _prepare_file(path, problem)
     while True:
+        _prepare_file(path)
         try:
             connection = _connect(path, "rw", busy_s=busy_s)
-            try:
-                problem = _damage_of(connection, path)
-                if problem is None:
-                    return _prepared(connection)
-            except BaseException:
-                connection.close()
-                raise
-            connection.close()
+        except sqlite3.Error as error:
+            raise _refused(path, error) from error
+        try:
+            problem = _damage_of(connection, path)
+            if problem is None:
+                return _prepared(connection)
         except sqlite3.Error as error:
             if not is_damage(error):
+                connection.close()
                 raise _refused(path, error) from error
             problem = f"is damaged ({error})"
-        _prepare_file(path, problem)
+        except BaseException:
+            connection.close()
+            raise
+        put_aside(path, connection, problem)
 
 
-def _prepare_file(path: Path, problem: str | None) -> None:
-    """Set aside what is damaged, and create a file of mode 0600 where there is none."""
+def put_aside(path: Path, connection: sqlite3.Connection, problem: str) -> None:
+    """Set the file aside and close it, in this order: SQLite deletes the log of a file that it closes, and leaves that
+    of one that was renamed.
+
+    `problem`: the rest of a sentence about the file. Raises StoreUnavailable or StoreUnreadable.
+    """
+    try:
+        set_aside(path, problem)
+    except OSError as error:
+        raise _file_refused(path, error) from error
+    finally:
+        connection.close()
+
+
+def _prepare_file(path: Path) -> None:
+    """Create a file of mode 0600 where there is none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if problem is not None:
-            set_aside(path, problem)
         for companion in _COMPANIONS:
             require_private(Path(f"{path}{companion}"))
         os.close(open_private(path, os.O_CREAT | os.O_RDWR))
         path.chmod(0o600)
     except OSError as error:
-        if is_passing(error):
-            reason = error.strerror or str(error)
-            raise StoreUnavailable(f"The record at {path} cannot be used now ({reason}).", reason) from error
-        raise StoreUnreadable(f"The record at {path} cannot be opened: {sentence_of(error)}") from error
+        raise _file_refused(path, error) from error
+
+
+def _file_refused(path: Path, error: OSError) -> StoreUnreadable:
+    if is_passing(error):
+        reason = error.strerror or str(error)
+        return StoreUnavailable(f"The record at {path} cannot be used now ({reason}).", reason)
+    return StoreUnreadable(f"The record at {path} cannot be opened: {sentence_of(error)}")
 
 
 def _refused(path: Path, error: sqlite3.Error) -> StoreUnreadable:
@@ -77,6 +95,7 @@ def _refused(path: Path, error: sqlite3.Error) -> StoreUnreadable:
 
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.execute(_CACHE)
     connection.execute("PRAGMA page_size = 8192")  # a request is some 2 KB: in 4 KB pages half would stay empty
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA wal_autocheckpoint = 4000")
@@ -134,6 +153,7 @@ def _readable(path: Path, connection: sqlite3.Connection) -> sqlite3.Connection:
                 f"The record at {path} has layout {version} and this program reads layout {VERSION}: start `llmops "
                 "watch`, which brings it up to date."
             )
+        connection.execute(_CACHE)
     except BaseException:
         connection.close()
         raise
@@ -143,7 +163,7 @@ def _readable(path: Path, connection: sqlite3.Connection) -> sqlite3.Connection:
 def _connect(
     path: Path, mode: str, *, busy_s: float = BUSY_S, factory: type[sqlite3.Connection] = sqlite3.Connection
 ) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         timeout=busy_s,
@@ -151,12 +171,6 @@ def _connect(
         check_same_thread=False,
         factory=factory,
     )
-    try:
-        connection.execute("PRAGMA cache_size = -16384")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _damage_of(connection: sqlite3.Connection, path: Path) -> str | None:
