@@ -49,8 +49,7 @@ def _documents(text: str) -> list[object]:
 
     documents = []
     try:
-        if any(number > _MOST_EVENTS for number, _ in enumerate(yaml.parse(text, Loader=yaml.SafeLoader))):
-            raise BadObjectives(f"it has more than {_MOST_EVENTS // 2} values: name a file of objectives")
+        _require_short(yaml.parse(text, Loader=yaml.SafeLoader))
         loader = yaml.SafeLoader(text)
         while loader.check_node():
             node = loader.get_node()
@@ -66,6 +65,21 @@ def _documents(text: str) -> list[object]:
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise BadObjectives(f"it is not YAML{place}: {problem}") from None
     return [document for document in documents if document is not None]
+
+
+def _require_short(events: Iterable[Any]) -> None:
+    """Stops at the first event of the parser too many or too deep: its time grows with the square of the depth.
+
+    Raises BadObjectives.
+    """
+    depth = 0
+    for number, event in enumerate(events):
+        kind = type(event).__name__
+        depth += kind.endswith("StartEvent") - kind.endswith("EndEvent")
+        if number > _MOST_EVENTS:
+            raise BadObjectives(f"it has more than {_MOST_EVENTS // 2} values: name a file of objectives")
+        if depth > _MOST_LEVELS:
+            raise BadObjectives(f"it is not YAML of objectives: it has more than {_MOST_LEVELS} levels")
 
 
 class _Bounds:
