@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import secrets
+import socket
 import time
 from pathlib import Path
 
@@ -13,17 +15,22 @@ from llmops.admission.gate import Gate
 from llmops.admission.identity import is_loopback
 from llmops.api.correlation import new_id
 from llmops.api.door import Door
+from llmops.api.server import bind
 from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
 from llmops.events import Emit
+from llmops.gpu.build import build_sampler
+from llmops.gpu.contract import Sampler
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
 from llmops.inference.speed import LengthLimits, SpeedEstimate
 from llmops.keyfile import KeyFile
+from llmops.runfile import PreviousExit, RunFile
 from llmops.settings import AdmissionSettings, EngineSettings, Settings
 from llmops.state.deferred import DeferredWrites
+from llmops.state.directory import require_safe
 from llmops.state.files import UnusableFile, create, read_private
 
 _log = logging.getLogger(__name__)
@@ -180,3 +187,51 @@ def _user_key(path: Path) -> bytes:
     if not key:
         raise UnusableFile(f"{path} is empty: restore it, or delete it and users get new hashes.")
     return key
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What must be there before the event loop runs."""
+
+    sampler: Sampler
+    door: Door
+    sock: socket.socket
+    instance_id: str
+    url: str
+    user_key: bytes
+    run_file: RunFile
+    previous_exit: PreviousExit
+    deferred: DeferredWrites
+
+
+def prepare(settings: Settings) -> Start:
+    """Bind the port and open the files of the state directory, which a full or read-only disk does not stop.
+
+    Raises OSError, SamplerUnavailable or BadKeys.
+    """
+    require_safe(settings.state.directory)
+    deferred = DeferredWrites()
+    sampler = build_sampler(settings.gpu.kind, settings.gpu.scene)
+    user_key = user_key_of(settings.state.user_key, deferred)
+    door = door_of(settings)
+    sock = bind(settings.serve.host, settings.serve.port)
+    try:
+        port = int(sock.getsockname()[1])
+        url = settings.serve.model_copy(update={"port": port}).url
+        instance_id = new_id()[:12]
+        run_file = RunFile(settings.state.run, port, deferred)
+        previous_exit = run_file.begin(instance_id=instance_id, url=url)
+    except OSError:
+        sock.close()
+        raise
+    return Start(
+        sampler=sampler,
+        door=door,
+        sock=sock,
+        instance_id=instance_id,
+        url=url,
+        user_key=user_key,
+        run_file=run_file,
+        previous_exit=previous_exit,
+        deferred=deferred,
+    )

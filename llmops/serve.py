@@ -9,7 +9,6 @@ import gc
 import importlib.metadata
 import logging
 import os
-import socket
 import threading
 import time
 
@@ -18,26 +17,21 @@ import uvloop
 from llmops.admission.keys import BadKeys
 from llmops.api.app import create_app
 from llmops.api.arriving import BodyLimits
-from llmops.api.correlation import new_id
-from llmops.api.door import Door
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
-from llmops.api.server import Server, bind
+from llmops.api.server import Server
 from llmops.api.station import Station
-from llmops.assembly import door_of, embeddings_of, engine_of, gate_of, inference_of, speed_of, user_key_of
+from llmops.assembly import Start, embeddings_of, engine_of, gate_of, inference_of, prepare, speed_of
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Event, SampleEvent
-from llmops.gpu.build import build_sampler
 from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.speed_record import SpeedRecord
 from llmops.recording import open_record
-from llmops.runfile import PreviousExit, RunFile
 from llmops.settings import EngineSettings, Settings
 from llmops.state.deferred import EVERY_S, DeferredWrites
-from llmops.state.directory import require_safe
 from llmops.state.files import is_passing, sentence_of
 
 _log = logging.getLogger(__name__)
@@ -50,7 +44,7 @@ _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 def run(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
     try:
-        start = _prepare(settings)
+        start = prepare(settings)
     except (SamplerUnavailable, BadKeys) as error:
         _log.error("%s", error)
         return CANNOT_WORK
@@ -61,52 +55,7 @@ def run(settings: Settings) -> int:
         return uvloop.run(_serve(settings, start))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    """What must be there before the event loop runs."""
-
-    sampler: Sampler
-    door: Door
-    sock: socket.socket
-    instance_id: str
-    url: str
-    user_key: bytes
-    run_file: RunFile
-    previous_exit: PreviousExit
-    deferred: DeferredWrites
-
-
-def _prepare(settings: Settings) -> _Start:
-    """Raises OSError, SamplerUnavailable or BadKeys; a disk that is full or read-only does not stop it."""
-    require_safe(settings.state.directory)
-    deferred = DeferredWrites()
-    sampler = build_sampler(settings.gpu.kind, settings.gpu.scene)
-    user_key = user_key_of(settings.state.user_key, deferred)
-    door = door_of(settings)
-    sock = bind(settings.serve.host, settings.serve.port)
-    try:
-        port = int(sock.getsockname()[1])
-        url = settings.serve.model_copy(update={"port": port}).url
-        instance_id = new_id()[:12]
-        run_file = RunFile(settings.state.run, port, deferred)
-        previous_exit = run_file.begin(instance_id=instance_id, url=url)
-    except OSError:
-        sock.close()
-        raise
-    return _Start(
-        sampler=sampler,
-        door=door,
-        sock=sock,
-        instance_id=instance_id,
-        url=url,
-        user_key=user_key,
-        run_file=run_file,
-        previous_exit=previous_exit,
-        deferred=deferred,
-    )
-
-
-async def _serve(settings: Settings, start: _Start) -> int:
+async def _serve(settings: Settings, start: Start) -> int:
     url, instance_id = start.url, start.instance_id
     feed = LiveFeed()
     bus = open_record(settings, "serve", instance_id=instance_id, sinks=(feed,))
