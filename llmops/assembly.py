@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
-import os
 import secrets
+import socket
 import time
 from pathlib import Path
 
@@ -18,18 +19,26 @@ from llmops.api.connection_table import ConnectionLimits
 from llmops.api.correlation import new_id
 from llmops.api.door import Door
 from llmops.api.file_limit import connections_within
+from llmops.api.server import bind
 from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
 from llmops.events import Emit
+from llmops.gpu.build import build_sampler
+from llmops.gpu.contract import Sampler
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
 from llmops.inference.speed import LengthLimits, SpeedEstimate
 from llmops.keyfile import KeyFile
+from llmops.runfile import PreviousExit, RunFile
 from llmops.settings import AdmissionSettings, EngineSettings, ServeSettings, Settings
+from llmops.state.deferred import DeferredWrites
+from llmops.state.directory import require_safe
+from llmops.state.files import UnusableFile, create, read_private
 
 _log = logging.getLogger(__name__)
+_KEY_BYTES, _MOST_KEY_BYTES = 32, 4096
 _EMBEDDINGS_AT_ONCE = 4
 """They share one thread, a batch each in turn."""
 _AFTER_THE_ROUTE_S = 5.0
@@ -188,14 +197,71 @@ def speed_of(settings: Settings) -> SpeedEstimate:
     )
 
 
-def user_key_of(path: Path) -> bytes:
-    """The key that user hashes are made with: created once, readable by its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.touch(0o600)
-        fresh.write_bytes(secrets.token_bytes(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(fresh, path)  # whole or not at all: another serve may be starting too
-        fresh.unlink()
-    return path.read_bytes()
+def user_key_of(path: Path, deferred: DeferredWrites) -> bytes:
+    """The key that user hashes are made with: created once, readable by its owner only.
+
+    On a full or read-only disk a new key counts at once and is written later. Raises OSError, UnusableFile among them.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        return _user_key(path)
+    key = secrets.token_bytes(_KEY_BYTES)
+    deferred.write(str(path), lambda: create(path, key))
+    try:
+        return _user_key(path)  # another serve that starts at the same time may have been first
+    except FileNotFoundError:
+        return key
+
+
+def _user_key(path: Path) -> bytes:
+    key = read_private(path, most_bytes=_MOST_KEY_BYTES, secret=True)
+    if not key:
+        raise UnusableFile(f"{path} is empty: restore it, or delete it and users get new hashes.")
+    return key
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What must be there before the event loop runs."""
+
+    sampler: Sampler
+    door: Door
+    sock: socket.socket
+    instance_id: str
+    url: str
+    user_key: bytes
+    run_file: RunFile
+    previous_exit: PreviousExit
+    deferred: DeferredWrites
+
+
+def prepare(settings: Settings) -> Start:
+    """Bind the port and open the files of the state directory, which a full or read-only disk does not stop.
+
+    Raises OSError, SamplerUnavailable or BadKeys.
+    """
+    require_safe(settings.state.directory)
+    deferred = DeferredWrites()
+    sampler = build_sampler(settings.gpu.kind, settings.gpu.scene)
+    user_key = user_key_of(settings.state.user_key, deferred)
+    door = door_of(settings)
+    sock = bind(settings.serve.host, settings.serve.port)
+    try:
+        port = int(sock.getsockname()[1])
+        url = settings.serve.model_copy(update={"port": port}).url
+        instance_id = new_id()[:12]
+        run_file = RunFile(settings.state.run, port, deferred)
+        previous_exit = run_file.begin(instance_id=instance_id, url=url)
+    except OSError:
+        sock.close()
+        raise
+    return Start(
+        sampler=sampler,
+        door=door,
+        sock=sock,
+        instance_id=instance_id,
+        url=url,
+        user_key=user_key,
+        run_file=run_file,
+        previous_exit=previous_exit,
+        deferred=deferred,
+    )

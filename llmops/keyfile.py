@@ -6,6 +6,8 @@ import logging
 from pathlib import Path
 
 from llmops.admission.keys import ApiKey, BadKeys, KeyRing, read_keys, write_keys
+from llmops.state.directory import require_safe
+from llmops.state.files import UnusableFile
 from llmops.statefile import Look, StateFile
 
 _log = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ class KeyFile:
         try:
             text = self._file.read()
             return KeyRing() if text is None else read_keys(text)
+        except UnusableFile as error:
+            raise BadKeys(f"The keys in {self.path} are not used: {error}") from None
         except (OSError, UnicodeDecodeError, BadKeys) as error:
             raise BadKeys(
                 f"The keys in {self.path} cannot be read: {error}. Restore that file, or delete it and make new keys."
@@ -50,11 +54,13 @@ class KeyFile:
 
     def add(self, key: ApiKey) -> None:
         """Keep one more key. Raises BadKeys or OSError."""
+        require_safe(self.path.parent)
         with self._file.alone():
             self._file.replace(write_keys(self.read().with_key(key)))
 
     def remove(self, key_id: str) -> ApiKey | None:
         """Forget a key; None when there is none of that id. Raises BadKeys or OSError."""
+        require_safe(self.path.parent)
         with self._file.alone():
             ring = self.read()
             found = next((key for key in ring.keys if key.id == key_id), None)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from llmops.alerts.errors import BadOrders
 from llmops.alerts.quiet import Orders
+from llmops.state.directory import require_safe
+from llmops.state.files import UnusableFile
 from llmops.statefile import Look, StateFile
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ class QuietFile:
         try:
             text = self._file.read()
             return Orders() if text is None else Orders.from_json(json.loads(text))
+        except UnusableFile as error:
+            raise BadOrders(f"The silences in {self.path} are not used: {error}") from None
         except (OSError, ValueError, BadOrders, RecursionError) as error:
             raise BadOrders(
                 f"The silences in {self.path} cannot be read: {error}. Restore that file, or delete it to begin anew."
@@ -53,6 +57,7 @@ class QuietFile:
 
     def change(self, how: Callable[[Orders], Orders]) -> Orders:
         """Read, change, write, and nobody in between. Raises BadOrders or OSError."""
+        require_safe(self.path.parent)
         with self._file.alone():
             orders = how(self.read())
             self._file.replace(json.dumps(orders.to_json(), indent=1))

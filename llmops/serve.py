@@ -9,7 +9,6 @@ import gc
 import importlib.metadata
 import logging
 import os
-import socket
 import threading
 import time
 from typing import Any
@@ -19,34 +18,32 @@ import uvloop
 from llmops.admission.keys import BadKeys
 from llmops.api.app import create_app
 from llmops.api.arriving import BodyLimits
-from llmops.api.correlation import new_id
-from llmops.api.door import Door
 from llmops.api.file_limit import raise_file_limit
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
-from llmops.api.server import Server, bind
+from llmops.api.server import Server
 from llmops.api.station import Station
 from llmops.assembly import (
+    Start,
     connection_limits_of,
-    door_of,
     embeddings_of,
     engine_of,
     gate_of,
     inference_of,
+    prepare,
     speed_of,
-    user_key_of,
 )
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Event, SampleEvent
-from llmops.gpu.build import build_sampler
 from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.speed_record import SpeedRecord
 from llmops.recording import open_record
-from llmops.runfile import RunFile
 from llmops.settings import EngineSettings, ServeSettings, Settings
+from llmops.state.deferred import EVERY_S, DeferredWrites
+from llmops.state.files import is_passing, sentence_of
 
 _log = logging.getLogger(__name__)
 CANNOT_WORK = 2
@@ -58,24 +55,21 @@ _ENVIRONMENT = ("torch", "transformers", "bitsandbytes")
 def run(settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code."""
     try:
-        sampler = build_sampler(settings.gpu.kind, settings.gpu.scene)
-        user_key = user_key_of(settings.state.user_key)
-        door = door_of(settings)
-        sock = bind(settings.serve.host, settings.serve.port)
-    except (OSError, SamplerUnavailable, BadKeys) as error:
+        start = prepare(settings)
+    except (SamplerUnavailable, BadKeys) as error:
         _log.error("%s", error)
         return CANNOT_WORK
-    with contextlib.closing(sock):
-        return uvloop.run(_serve(settings, sock, sampler, user_key, door))
+    except OSError as error:
+        _log.error("%s", sentence_of(error))
+        return 1 if is_passing(error) else CANNOT_WORK
+    with contextlib.closing(start.sock):
+        return uvloop.run(_serve(settings, start))
 
 
-async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user_key: bytes, door: Door) -> int:
-    port = int(sock.getsockname()[1])
-    url = settings.serve.model_copy(update={"port": port}).url
-    instance_id = new_id()[:12]
+async def _serve(settings: Settings, start: Start) -> int:
+    url, instance_id = start.url, start.instance_id
     feed = LiveFeed()
     bus = open_record(settings, "serve", instance_id=instance_id, sinks=(feed,))
-    run_file = RunFile(settings.state.run, port)
     engine = engine_of(settings.engine, settings.state.directory, settings.admission.spare_running)
     gate = gate_of(settings.admission, settings.engine)
     station = Station(
@@ -86,7 +80,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         instance_id=instance_id,
         process_id=os.getpid(),
         started_at=time.time(),
-        previous_exit=run_file.begin(instance_id=instance_id, url=url),
+        previous_exit=start.previous_exit,
         model_name=_name_while_loading(settings.engine),
         environment=_versions(),
         sample_interval_s=settings.gpu.interval_s,
@@ -98,8 +92,8 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         metrics.observe(event)
         bus.emit(event)
 
-    inference = inference_of(settings, station.engine, gate, station.meter, emit, user_key, station.speed)
-    sampling = _sampling(sampler, settings.gpu.interval_s, station, bus)
+    inference = inference_of(settings, station.engine, gate, station.meter, emit, start.user_key, station.speed)
+    sampling = _sampling(start.sampler, settings.gpu.interval_s, station, bus)
     embeddings = embeddings_of(settings, gate)
     app = create_app(
         station,
@@ -107,25 +101,27 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         metrics,
         feed,
         limits=BodyLimits(settings.serve.max_body_bytes),
-        door=door,
+        door=start.door,
         embeddings=embeddings,
         cors_origins=settings.serve.cors_origins,
     )
     server = _server(app, station, feed, settings.serve)
     keeper = asyncio.create_task(_keep(station, server, url, embeddings, _speed_record(settings, station, bus)))
+    deferred = asyncio.create_task(_write_deferred(start.deferred))
     sampling.start()
     try:
-        await server.run_on(sock)
+        await server.run_on(start.sock)
     finally:
         sampling.stop()
         server.finish()
+        deferred.cancel()
         code = await _end(keeper)
         await engine.stop()
         if embeddings is not None:
             await embeddings.engine.stop()
         if not bus.close():
             _log.warning("the last events could not be written in time")
-        run_file.end()
+        start.run_file.end()
         _end_within(_LINGER_S, code)
     return code
 
@@ -189,6 +185,12 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
     _log.error("the engine is dead (%s): ending, so that whoever supervises can start afresh", station.engine.health())
     server.finish()
     return 1
+
+
+async def _write_deferred(deferred: DeferredWrites) -> None:
+    while True:
+        await asyncio.sleep(EVERY_S)
+        await asyncio.to_thread(deferred.retry)
 
 
 def _settle_memory() -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from llmops.state import files
+
 Look: TypeAlias = tuple[int, ...] | None
 """What tells one content of the file from the next; None where there is no file."""
 
@@ -20,35 +22,31 @@ class StateFile:
         self.path = path
 
     def look(self) -> Look:
-        """One `stat`."""
+        """One `stat`, of a link itself."""
         try:
-            found = self.path.stat()
+            found = self.path.lstat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+        return found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode, found.st_uid
 
     def read(self) -> str | None:
-        """Its text; None where there is no file. Raises OSError or UnicodeDecodeError."""
+        """Its text; None where there is no file. Raises OSError, UnusableFile among them, or UnicodeDecodeError."""
         try:
-            return self.path.read_text(encoding="utf-8")
+            return files.read_private(self.path, secret=True).decode("utf-8")
         except FileNotFoundError:
             return None
 
     def replace(self, text: str) -> None:
         """Write it beside, force it to disk, put it in place. Raises OSError."""
-        fresh = self.path.with_suffix(f".{os.getpid()}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        fresh.replace(self.path)
+        files.replace(self.path, text.encode())
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Two who change it at once take turns, so that neither undoes the other. Raises OSError."""
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with self.path.with_suffix(".lock").open("a") as lock:
+        lock = files.open_private(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)

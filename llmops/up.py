@@ -89,8 +89,7 @@ class Supervisor:
         with contextlib.ExitStack() as stack:
             output: IO[bytes] | None = None
             if self._log_directory is not None:
-                self._log_directory.mkdir(parents=True, exist_ok=True)
-                output = stack.enter_context((self._log_directory / f"{child.name}.log").open("ab"))
+                output = stack.enter_context(_log_file(self._log_directory / f"{child.name}.log"))
             child.process = subprocess.Popen(
                 [sys.executable, "-m", "llmops", *child.arguments, "--supervised"],
                 env=self._environment,
@@ -125,6 +124,16 @@ class Supervisor:
         finally:
             if child.process.stdin is not None:
                 child.process.stdin.close()
+
+
+def _log_file(path: Path) -> IO[bytes]:
+    """Where a child's log goes; nowhere while the disk takes no file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")
+    except OSError as error:
+        _log.warning("%s cannot be written (%s): what its program logs is lost", path, error.strerror)
+        return Path(os.devnull).open("ab")
 
 
 def end_with_supervisor() -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from llmops.alerts.gauges import LEAK, Limits
 from llmops.alerts.surroundings import SHIP_SILENT_S, DiskLimits, Room
@@ -21,6 +22,8 @@ from llmops.quietfile import QuietFile
 from llmops.recording import open_record
 from llmops.settings import Settings, StoreSettings
 from llmops.slo import BadObjectives, Objective
+from llmops.state.directory import require_safe
+from llmops.state.files import is_passing, sentence_of
 from llmops.store import JournalFollower, Kept, Retention, Store, StoreUnreadable, open_store
 from llmops.untrusted import safe_line
 from llmops.watching.benchmarks import schedule_benchmarks
@@ -40,26 +43,33 @@ from llmops.watching.telling import Teller, pace_of
 __all__ = ["Watch", "build", "run"]
 
 PROBE_TIMEOUT_S = 2.0
+_LOCK_RETRY_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 def run(settings: Settings) -> int:
     """`llmops watch`: until SIGTERM or SIGINT. Exit status 2 when it cannot start."""
-    try:
-        channels = notifiers(settings)
-        objectives = objectives_of(settings.objectives)
-        lock = WatchLock(settings.state.directory / "watch.lock")
-        store = open_store(
-            settings.state.store, slow_s=counted_s(objectives, "duration"), late_s=counted_s(objectives, "ttft")
-        )
-    except (BadChannel, BadObjectives, AlreadyWatched, StoreUnreadable, OSError) as error:
-        sys.stderr.write(f"{safe_line(str(error))}\n")
-        return 2
-    bus = open_record(settings, "watch")
     stop = threading.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+    try:
+        channels = notifiers(settings)
+        objectives = objectives_of(settings.objectives)
+        require_safe(settings.state.directory)
+        lock = _lock(settings.state.directory / "watch.lock", stop)
+        if lock is None:
+            return 0
+        store = open_store(
+            settings.state.store, slow_s=counted_s(objectives, "duration"), late_s=counted_s(objectives, "ttft")
+        )
+    except (BadChannel, BadObjectives, AlreadyWatched, StoreUnreadable) as error:
+        sys.stderr.write(f"{safe_line(str(error))}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"{safe_line(sentence_of(error))}\n")
+        return 2
+    bus = open_record(settings, "watch")
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
     watch = build(settings, url, store, bus, objectives, channels)
@@ -78,6 +88,23 @@ def run(settings: Settings) -> int:
     store.close()
     lock.release()
     return 0
+
+
+def _lock(path: Path, stop: threading.Event) -> WatchLock | None:
+    """Wait while a full or read-only disk refuses even the folder; None when stopped meanwhile. Raises AlreadyWatched,
+    or OSError that does not pass."""
+    said = ""
+    while True:
+        try:
+            return WatchLock(path)
+        except OSError as error:
+            if not is_passing(error):
+                raise
+            if (why := sentence_of(error)) != said:
+                _log.error("watch waits for the state directory: %s", why)
+            said = why
+        if stop.wait(_LOCK_RETRY_S):
+            return None
 
 
 def build(

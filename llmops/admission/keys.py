@@ -90,7 +90,7 @@ def read_keys(text: str) -> KeyRing:
         if content["version"] != _VERSION:
             raise BadKeys(f"it is of version {content['version']!r}, and this llmops reads {_VERSION}")
         return KeyRing([_read_key(each) for each in content["keys"]])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise BadKeys(f"it is not what `llmops keys` writes ({type(error).__name__})") from None
 
 

@@ -12,6 +12,8 @@ from llmops.alerts.rules import Finding
 
 FIELDS = ("rule", "severity", "group", "slo")
 """What a matcher may look at."""
+_LAST_MOMENT = 253_402_300_800.0
+"""The end of the year 9999."""
 KEPT_S = 7 * 86400.0
 """An expired silence stays in the file so long, for whoever asks why nothing was told."""
 
@@ -142,7 +144,7 @@ class Orders:
                 tuple(_silence(each) for each in value["silences"]),
                 tuple(_acknowledgement(each) for each in value["acknowledgements"]),
             )
-        except (KeyError, TypeError, ValueError, BadMatcher) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, BadMatcher) as error:
             raise BadOrders(f"it is not what llmops writes ({error})") from None
 
 
@@ -151,11 +153,19 @@ def _silence(value: Mapping[str, Any]) -> Silence:
     if not matchers:
         raise ValueError("a silence without matchers")
     texts = {name: str(value[name]) for name in ("id", "author", "comment")}
-    times = {name: float(value[name]) for name in ("starts", "ends")}
+    times = {name: _moment(value[name]) for name in ("starts", "ends")}
     return Silence(matchers=tuple(map(matcher_of, matchers)), **texts, **times)  # type: ignore[arg-type]
 
 
 def _acknowledgement(value: Mapping[str, Any]) -> Acknowledgement:
     texts = {name: str(value[name]) for name in ("fingerprint", "author", "comment")}
-    times = {name: float(value[name]) for name in ("started", "at")}
+    times = {name: _moment(value[name]) for name in ("started", "at")}
     return Acknowledgement(**texts, **times)  # type: ignore[arg-type]
+
+
+def _moment(value: Any) -> float:
+    """Unix seconds that a calendar has."""
+    moment = float(value)
+    if not 0 <= moment < _LAST_MOMENT:
+        raise ValueError(f"{moment:g} is no time")
+    return moment

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -29,13 +31,27 @@ def main() -> None:
     """The `llmops` command."""
     try:
         app_for(sys.argv[1:])()
+    except OSError as error:  # of a file, a full disk, standard output: a sentence, whichever verb it was
+        from llmops.state.files import sentence_of
+
+        _end(sentence_of(error))
     except Exception as error:
         from llmops.settings import BadConfiguration  # pydantic is slow to load, and not every verb has dials
 
         if not isinstance(error, BadConfiguration):
             raise
-        sys.stderr.write(f"llmops: {error}\n")
-        raise SystemExit(2) from None
+        _end(str(error))
+
+
+def _end(sentence: str) -> NoReturn:
+    from llmops.untrusted import spelled_out
+
+    with contextlib.suppress(OSError):  # standard error may be on the same full disk
+        sys.stderr.write(f"llmops: {spelled_out(sentence)}\n")
+        sys.stderr.flush()
+    with contextlib.suppress(OSError):  # or the interpreter tries once more at its end, and shows a traceback
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(2) from None
 
 
 def app_for(words: Sequence[str]) -> typer.Typer:

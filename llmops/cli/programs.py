@@ -75,7 +75,9 @@ def up(
     flags = _serving(model, host, port, engine, quantization, state, upstream) | gpu_dials(gpu)
     loaded = load_dials(flags)
     from llmops import up as program
+    from llmops.state.directory import require_safe
 
+    require_safe(loaded.settings.state.directory)
     if loaded.settings.serve.port == 0:  # chosen here, because watch must know it too
         flags["serve.port"] = program.free_port()
     environment = program.as_environment(flags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -20,7 +21,7 @@ from llmops.client.answers import (
     refusal_of,
 )
 from llmops.client.errors import ServeUnreachable
-from llmops.client.snapshot import needs_certificates, reason_of
+from llmops.client.snapshot import MOST_BYTES, PLAIN, needs_certificates, reason_of, with_body
 from llmops.events.snapshot import ServeSnapshot
 
 __all__ = ["ChatChunk", "ServeClient", "ServedModel"]
@@ -35,7 +36,7 @@ class ServeClient:
     def __init__(self, url: str, api_key: str | None = None, synthetic: bool = False, user: str | None = None) -> None:
         self.url = url.rstrip("/")
         self._user = user
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        headers = PLAIN | ({"Authorization": f"Bearer {api_key}"} if api_key else {})
         if synthetic:
             headers["X-LLMOPS-Synthetic"] = "1"
         self._http = httpx.AsyncClient(
@@ -108,9 +109,21 @@ class ServeClient:
 
     async def _get(self, path: str) -> httpx.Response:
         try:
-            return await self._http.get(self.url + path)
+            async with asyncio.timeout(2 * _LOOK_TIMEOUT_S), self._http.stream("GET", self.url + path) as response:
+                return await self._whole(response)
+        except TimeoutError:
+            raise ServeUnreachable(self.url, "no answer in time") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise ServeUnreachable(self.url, reason_of(error)) from error
+
+    async def _whole(self, response: httpx.Response) -> httpx.Response:
+        """The response with its body. Raises ServeUnreachable where that has no end."""
+        body = bytearray()
+        async for part in response.aiter_raw():
+            body += part
+            if len(body) > MOST_BYTES:
+                raise ServeUnreachable(self.url, "its answer has no end")
+        return with_body(response, bytes(body))
 
     @contextlib.asynccontextmanager
     async def _events(
@@ -121,8 +134,7 @@ class ServeClient:
         try:
             async with self._http.stream(method, self.url + path, json=body, timeout=timeout) as response:
                 if response.status_code != httpx.codes.OK:
-                    await response.aread()
-                    raise refusal_of(response)
+                    raise refusal_of(await self._whole(response))
                 async with contextlib.aclosing(EventSource(response).aiter_sse()) as events:
                     yield events, response.headers.get("x-request-id")
         except SSEError:

@@ -11,6 +11,7 @@ import psutil
 
 from llmops.doctor.asking import NoAnswer, ask
 from llmops.doctor.facts import BitsandbytesFacts, Card, GpuFacts, Holder, TorchFacts
+from llmops.state.files import read_private
 
 _FIRST_PROCESSES = "pid:[4026531836]"
 """The machine's own namespace of processes (PROC_PID_INIT_INO of the kernel)."""
@@ -70,8 +71,8 @@ def serve_processes(run: Path) -> frozenset[int]:
     found = set()
     for path in run.glob("serve-*.json"):
         try:
-            found.add(int(json.loads(path.read_text(encoding="utf-8"))["process_id"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            found.add(int(json.loads(read_private(path, most_bytes=1 << 16))["process_id"]))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue
     return frozenset(found)
 

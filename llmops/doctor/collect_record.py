@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 from llmops.doctor.collect_machine import existing
 from llmops.doctor.facts import ElasticFacts, FileFacts, StateFacts, StoreFacts
 from llmops.settings import Loaded, Settings
+from llmops.state.directory import FOLDERS
 from llmops.store.checking import look_through
 from llmops.store.errors import StoreUnreadable
 from llmops.store.segments import look_at
@@ -19,6 +22,8 @@ from llmops.store.sqlite import open_store
 _PROBE_BYTES = 4096
 _ANSWER_S = 5.0
 _OTHERS, _WORLD = 0o077, 0o007
+_SECRETS = frozenset({"api-keys.json", "user-hash.key", "ship/key", "ship/read-key"})
+_MOST_FILES = 1000
 _HOUR_S = 3600.0
 
 
@@ -46,14 +51,18 @@ def _files(directory: Path) -> Iterator[FileFacts]:
             yield _facts(parent, any_owner=True, refused=refused)
         return
     yield _facts(directory, refused=refused_in(directory))
-    names = {"api-keys.json": _OTHERS, "user-hash.key": _OTHERS, "ship/key": _OTHERS, "silences.json": 0}
-    folders = ("run", "ship")
-    for name, closed_to in {**names, "llmops.sqlite": 0}.items():
-        if os.path.lexists(directory / name):
-            yield _facts(directory / name, closed_to=closed_to)
-    for name in folders:
-        if os.path.lexists(directory / name):
-            yield _facts(directory / name, refused=refused_in(directory / name))
+    for name in FOLDERS:
+        if os.path.lexists(directory / name):  # of the journal more is told by a check of its own
+            yield _facts(directory / name, refused=None if name == "journal" else refused_in(directory / name))
+    for folder in (directory, directory / "run", directory / "ship"):
+        for path in itertools.islice(_plain(folder), _MOST_FILES):
+            yield _facts(path, closed_to=_OTHERS if path.relative_to(directory).as_posix() in _SECRETS else 0)
+
+
+def _plain(folder: Path) -> Iterator[Path]:
+    """What is no folder, links included, in the order of their names."""
+    with contextlib.suppress(OSError):
+        yield from sorted(path for path in folder.iterdir() if path.is_symlink() or not path.is_dir())
 
 
 def _config_files(loaded: Loaded) -> Iterator[FileFacts]:
@@ -65,8 +74,10 @@ def _config_files(loaded: Loaded) -> Iterator[FileFacts]:
 
 
 def _facts(path: Path, *, closed_to: int = 0, any_owner: bool = False, refused: str | None = None) -> FileFacts:
-    found = path.lstat()
+    is_folder = path.is_dir() and not any_owner
+    found = path.stat() if is_folder else path.lstat()
     return FileFacts(
+        kind="folder" if is_folder else "link" if stat.S_ISLNK(found.st_mode) and not any_owner else "file",
         path=path,
         mode=stat.S_IMODE(found.st_mode),
         owner=found.st_uid,

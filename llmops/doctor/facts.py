@@ -134,6 +134,7 @@ class FileFacts:
     any_owner: bool = False
     """Whose it is does not matter, as with a file that only is read."""
     refused: str | None = None
+    kind: Literal["file", "folder", "link"] = "file"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,17 +35,34 @@ def check_state(state: StateFacts) -> Iterator[Finding]:
 
 def _file(file: FileFacts, user: int) -> Finding | None:
     path = shlex.quote(str(file.path))
-    if file.refused is not None:
-        why = f"{file.path} can't be written ({file.refused})"
-        return error(STATE, f"{why}: nothing is recorded.", f'sudo chown -R "$USER" {path} && chmod -R u+rwX {path}')
+    if file.kind == "link":
+        why = f"{file.path} is a symbolic link, which no program here follows"
+        return error(STATE, f"{why}: replace it by the file itself.", f"ls -l {path}")
     if file.owner != user and not file.any_owner:
         why = f"{file.path} belongs to user {file.owner}, and we are {user}"
-        finding = error if file.closed_to else warning
+        finding = warning if file.owner == 0 and not file.closed_to else error
         return finding(STATE, f"{why}: run every part of llmops as one user.", f'sudo chown "$USER" {path}')
+    if (opened := _too_open(file, path)) is not None:
+        return opened
+    if file.refused is not None:
+        why = f"{file.path} can't be written ({file.refused}): nothing is recorded."
+        is_denied = file.refused in ("permission denied", "operation not permitted")
+        mend = f'sudo chown -R "$USER" {path} && chmod -R u+rwX {path}'
+        return error(STATE, why, mend if is_denied else f"df -h {path} && df -i {path}")
+    return None
+
+
+def _too_open(file: FileFacts, path: str) -> Finding | None:
     if file.mode & file.closed_to:
         why = f"{file.path} holds a secret, and others on this machine may read it (mode {file.mode:03o})"
         return error(SECRETS, f"{why}.", f"chmod go-rwx {path}")
-    return None
+    if file.any_owner or not file.mode & 0o002:
+        return None
+    if file.kind == "folder" and file.mode & 0o1000:
+        why = f"Every user of this machine may create files in {file.path} (mode {file.mode:04o})"
+        return warning(STATE, f"{why}.", f"chmod o-w {path}")
+    why = f"Every user of this machine may change {file.path} (mode {file.mode:04o}): no program starts with it"
+    return error(STATE, f"{why}.", f"chmod o-w {path}")
 
 
 def check_journal(state: StateFacts) -> Iterator[Finding]:

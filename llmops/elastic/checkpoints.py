@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import threading
 from collections.abc import Iterable
 from pathlib import Path
+
+from llmops.state.files import read_private, replace
 
 _VERSION = 1
 _log = logging.getLogger(__name__)
@@ -38,30 +39,19 @@ class Checkpoints:
         self._bytes = {file: offset for file, offset in self._bytes.items() if file in kept}
 
     def _write(self, files: dict[str, int]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        text = json.dumps({"version": _VERSION, "files": files}, indent=1)
-        fresh = self._path.with_suffix(".tmp")
-        with open(fresh, "w", encoding="ascii", opener=_private) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
+        replace(self._path, json.dumps({"version": _VERSION, "files": files}, indent=1).encode())
 
 
 def read_checkpoints(path: Path) -> dict[str, int]:
     """What the file says; empty where there is none or it can't be read: then the server is asked what it has."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_private(path))
         files = content["files"]
         if content["version"] != _VERSION or not isinstance(files, dict):
             raise ValueError("another version")
         return {str(file): max(0, int(offset)) for file, offset in files.items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         _log.warning("%s can't be read (%s): the server is asked what it has already.", path, error)
         return {}
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

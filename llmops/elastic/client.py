@@ -16,6 +16,7 @@ from elastic_transport import ConnectionError as Unreachable
 from elastic_transport import ConnectionTimeout, TlsError, TransportError
 from elasticsearch import ApiError, Elasticsearch, UnsupportedProductError
 
+from llmops.elastic.bounds import BoundedNode, BoundedTransport
 from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.login import basic, key_from, named_key
 from llmops.settings import ElasticSettings
@@ -34,7 +35,13 @@ def connect(dials: ElasticSettings, key_folder: Path | None = None) -> Elasticse
     options = {**_who(dials, key_folder), **_tls(dials)}
     try:
         return Elasticsearch(
-            _with_port(dials.url), request_timeout=dials.timeout_s, max_retries=0, retry_on_timeout=False, **options
+            _with_port(dials.url),
+            request_timeout=dials.timeout_s,
+            max_retries=0,
+            retry_on_timeout=False,
+            node_class=BoundedNode,
+            transport_class=BoundedTransport,
+            **options,
         )
     except ValueError:
         raise ElasticProblem(

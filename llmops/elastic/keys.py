@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundErro
 from llmops.elastic.client import KEY_FILE, plain_words, reason_of
 from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.login import key_from
+from llmops.state.files import replace
 
 OURS = ("logs-llmops.*", "metrics-llmops.*")
 READ: Mapping[str, Any] = {
@@ -59,7 +59,7 @@ def _ensure(client: Elasticsearch, path: Path, name: str, role: Mapping[str, Any
     old = key_from(path) if path.exists() else None  # one that is damaged is made anew
     if old and not renew and _accepted(client, old):
         return f"Key {name}: accepted as it is, in {path}."
-    _write(path, make_key(client, name, role))
+    replace(path, f"{make_key(client, name, role)}\n".encode("ascii"))
     if old is not None and renew:
         _take_back(client, old)
     return f"Key {name}: made, in {path}."
@@ -89,12 +89,3 @@ def _secured(client: Elasticsearch) -> bool:
             return False
         raise
     return True
-
-
-def _write(path: Path, key: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_suffix(".tmp")
-    fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "w", encoding="ascii") as file:
-        file.write(key + "\n")
-    fresh.replace(path)

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 
 from llmops.elastic.errors import ElasticProblem
+from llmops.state.files import read_private
 
+_MOST_BYTES = 1 << 16
 _KEY = re.compile(r"[\x21-\x7e]+")
 
 
@@ -18,8 +20,8 @@ def plain_key(key: str) -> str | None:
 
 
 def key_from(path: Path) -> str | None:
-    """The key in a file of ours; None where it is damaged. Raises OSError."""
-    return plain_key(path.read_bytes().decode("utf-8", errors="replace"))
+    """The key in a file of ours; None where it is damaged. Raises OSError, UnusableFile among them."""
+    return plain_key(read_private(path, most_bytes=_MOST_BYTES, secret=True).decode("utf-8", errors="replace"))
 
 
 def named_key(key: str) -> str:

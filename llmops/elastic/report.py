@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from llmops.state.files import read_private, replace
+
 State: TypeAlias = Literal["shipping", "waiting", "up to date", "stopped"]
 FILE = "status.json"
 
@@ -41,11 +43,8 @@ class ShipReport:
 
 def write_report(path: Path, report: ShipReport) -> None:
     """Replace the file. Raises nothing: a full disk must not stop what the report is about."""
-    fresh = path.with_suffix(".tmp")
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh.write_text(json.dumps(dataclasses.asdict(report), indent=1), encoding="ascii")
-        fresh.replace(path)
+        replace(path, json.dumps(dataclasses.asdict(report), indent=1).encode())
 
 
 def read_report(path: Path) -> ShipReport | None:
@@ -59,9 +58,9 @@ def read_report(path: Path) -> ShipReport | None:
 def last_report(path: Path) -> ShipReport | None:
     """As the shipper wrote it, whatever became of its process; None when there is none that can be read."""
     try:
-        report = ShipReport(**json.loads(path.read_text(encoding="utf-8")))
+        report = ShipReport(**json.loads(read_private(path)))
         report.at, report.process_id = float(report.at), int(report.process_id)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError):
         return None
     return report
 

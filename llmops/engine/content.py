@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import time
 from pathlib import Path
 
 from llmops.engine.progress import Progress
+from llmops.state.files import read_private, replace
 
 # What makes a model answer as it does; other files of a folder (a read-me, logs) don't change its version.
 _CONTENT = frozenset({".safetensors", ".bin", ".json", ".jinja", ".txt", ".model"})
@@ -55,8 +55,8 @@ class _Memory:
         self._known: dict[str, list[object]] = {}
         self._changed = False
         if self._file is not None:
-            with contextlib.suppress(OSError, ValueError):
-                known = json.loads(self._file.read_text("utf-8"))
+            with contextlib.suppress(OSError, ValueError, RecursionError):
+                known = json.loads(read_private(self._file))
                 self._known = known if isinstance(known, dict) else {}
 
     def recall(self, path: Path) -> bytes | None:
@@ -78,8 +78,8 @@ class _Memory:
         """Whole or not at all; forgets files that are gone."""
         if self._file is None or not self._changed:
             return
-        fresh = self._file.with_suffix(f".{os.getpid()}")
         with contextlib.suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(json.dumps({key: value for key, value in self._known.items() if Path(key).exists()}))
-            fresh.replace(self._file)
+            replace(
+                self._file,
+                json.dumps({key: value for key, value in self._known.items() if Path(key).exists()}).encode(),
+            )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import logging
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from llmops.documents import load_json
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import ModelNotLoaded
 from llmops.engine.finding import EXAMPLE, find
@@ -113,7 +113,7 @@ def _read(folder: Path, version: str, dials: EngineDials, device: str, where: di
 
 def _config(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / "config.json").read_text("utf-8"))
+        found = load_json(folder / "config.json")
     except (OSError, ValueError) as error:
         raise ModelNotLoaded(f"{folder / 'config.json'} can't be read as JSON: download it again.") from error
     return found if isinstance(found, dict) else {}

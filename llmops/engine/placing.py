@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from llmops.documents import shown
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import ModelNotLoaded
 
@@ -77,10 +78,10 @@ def _limits(dials: EngineDials) -> dict[str, Any]:
 def _json(text: str, dial: str, example: str) -> dict[str, Any]:
     try:
         told = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or not told:
-        raise ModelNotLoaded(f"{dial} is {text!r}: give {example} or a JSON object.")
+        raise ModelNotLoaded(f"{dial} is {shown(text)}: give {example} or a JSON object.")
     return told
 
 

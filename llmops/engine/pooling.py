@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from llmops.documents import load_json
 from llmops.engine.errors import ModelNotLoaded
 
 Pooling: TypeAlias = Literal["mean", "cls", "max", "lasttoken"]
@@ -63,7 +63,7 @@ def pool(hidden: Any, mask: Any, how: Pooling) -> Any:
 
 def _read(path: Path, otherwise: Any) -> Any:
     try:
-        found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
+        found = load_json(path) if path.is_file() else otherwise
     except (OSError, ValueError):
         raise ModelNotLoaded(f"{path.name} of the embedding model is not JSON: fetch the model again.") from None
     if type(found) is not type(otherwise):

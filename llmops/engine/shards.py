@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from llmops.documents import load_json
 from llmops.engine.errors import ModelNotLoaded
 from llmops.fit.weights import Tensor
 
@@ -45,8 +46,8 @@ def _files(folder: Path) -> list[Path]:
     if not index.is_file():
         return _unlisted(folder)
     try:
-        names = {str(name) for name in json.loads(index.read_text("utf-8"))["weight_map"].values()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        names = {str(name) for name in load_json(index)["weight_map"].values()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ModelNotLoaded(f"{index} can't be read as a list of shards: download it again.") from error
     if any(Path(name).name != name for name in names):
         raise ModelNotLoaded(f"{index} names files outside its folder: don't use this model.")
@@ -90,7 +91,7 @@ def _header(path: Path) -> Iterator[tuple[str, tuple[int, ...], int]]:
         entries = {name: entry for name, entry in json.loads(text).items() if name != "__metadata__"}
         found = [_entry(name, entry) for name, entry in entries.items()]
         end = max((int(entry["data_offsets"][1]) for entry in entries.values()), default=0)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ModelNotLoaded(f"The header of {path} is corrupted: download it again.") from error
     if 8 + length + end != size:
         raise ModelNotLoaded(f"{path} has {size} bytes instead of {8 + length + end}: download it again.")

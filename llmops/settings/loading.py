@@ -7,7 +7,6 @@ import difflib
 import json
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
+from llmops.documents import BadDocument, load_toml, shown
 from llmops.settings.dials import Settings
+from llmops.state.files import sentence_of
 
 COMMAND_LINE = "command line"
 _PREFIX = "LLMOPS_"
 _FILE_VARIABLE = "LLMOPS_CONFIG"
 _DEFAULT_FILE = Path("llmops.toml")
+_COMPARED_CHARACTERS = 100
 _WITH_USER = re.compile(r"//[^/]*@")
 """An address with a user in it has a password too."""
 _HOOKS = frozenset({"watch.webhook_url"})
@@ -103,11 +105,12 @@ def _from_file() -> tuple[dict[str, Any], str]:
     if not named and not path.exists():
         return {}, str(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8")), str(path)
+        return load_toml(path), str(path)
     except OSError as error:
-        raise BadConfiguration(f"{_FILE_VARIABLE} names {path}, which cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadConfiguration(f"{path} is not TOML: {error}.") from None
+        why = f"names {path}, which cannot be read: {error.strerror or str(error).rstrip('.')}" if named else None
+        raise BadConfiguration(f"{_FILE_VARIABLE} {why}." if why else sentence_of(error)) from None
+    except BadDocument as error:
+        raise BadConfiguration(f"{path} {error}.") from None
 
 
 def _from_environment() -> tuple[dict[str, Any], str]:
@@ -132,7 +135,7 @@ def _unparsed() -> str | None:
         if given and field is not None and any(word in str(field.annotation) for word in ("tuple", "dict")):
             try:
                 json.loads(given)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return f'{variable} in the environment must be JSON: a list as ["a", "b"], a table as {{"a": "b"}}.'
     return None
 
@@ -149,14 +152,14 @@ def _names() -> Iterator[str]:
 
 
 def _closest(name: str, known: set[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name[:_COMPARED_CHARACTERS], known, n=1)
     return f": did you mean {near[0]}?" if near else "; `llmops config show` lists them."
 
 
 def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
     """The first complaint as a sentence: dial, place, what is wrong, what would be right; never with a secret."""
     first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"][:2])
+    name = ".".join(str(part)[:_COMPARED_CHARACTERS] for part in first["loc"][:2])
     origin = origins.get(name, "the configuration")
     where = f"on the {origin}" if origin == COMMAND_LINE else f"in {origin}"
     if first["type"] == "extra_forbidden":
@@ -170,9 +173,16 @@ def _sentence(error: ValidationError, origins: Mapping[str, str]) -> str:
         wrong = 'write a list, as in ["a", "b"]'
     if name not in origins and not first["input"]:
         return f"{name} is empty: {wrong}."
-    if (field is not None and "SecretStr" in str(field.annotation)) or _WITH_USER.search(str(first["input"])):
+    if (field is not None and "SecretStr" in str(field.annotation)) or _WITH_USER.search(_text(first["input"])):
         return f"{name} {where} can't be used: {wrong}."
-    return f"{name} {where} is {first['input']!r}: {wrong}."
+    return f"{name} {where} is {shown(first['input'])}: {wrong}."
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # a number of too many digits
+        return ""
 
 
 def _field(name: str) -> FieldInfo | None:

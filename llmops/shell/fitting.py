@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import llmops.fit
+from llmops.documents import load_json, text_of
 from llmops.fit.cards import Box, Card, box_of, cards_of
 from llmops.fit.catalogue import RUNTIME_SCHEMES, Hosts, hosts_of, model_named, models_of
 from llmops.fit.errors import BadFit
@@ -101,7 +101,7 @@ def _cached(name: str) -> Path | None:
 
     place = Path(HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
     try:
-        folder = place / "snapshots" / (place / "refs" / "main").read_text("utf-8").strip()
+        folder = place / "snapshots" / text_of(place / "refs" / "main", 1 << 20).strip()
         return folder if (folder / "config.json").is_file() and any(folder.glob("*.safetensors")) else None
     except (OSError, ValueError):
         return None
@@ -134,7 +134,7 @@ def _from_folder(name: str, folder: Path) -> Model:
 def _config(name: str, folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = load_json(path)
     except OSError:
         raise BadFit("unknown_model", f"{name}: there is no config.json in it, so it holds no model.") from None
     except ValueError:

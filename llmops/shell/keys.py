@@ -14,6 +14,8 @@ from rich.table import Table
 
 from llmops.admission.keys import ApiKey, BadKeys, make_key
 from llmops.keyfile import KeyFile
+from llmops.state.files import sentence_of
+from llmops.untrusted import spelled_out
 
 
 def create(directory: Path, name: str, *, as_json: bool) -> int:
@@ -73,5 +75,6 @@ def _created(key: ApiKey) -> str:
 
 
 def _complain(error: Exception) -> int:
-    print(f"llmops keys: {error}", file=sys.stderr)
+    told = sentence_of(error) if isinstance(error, OSError) else str(error)
+    print(f"llmops keys: {spelled_out(told)}", file=sys.stderr)
     return 2

@@ -14,7 +14,7 @@ from llmops.elastic.report import FILE, ShipReport, write_report
 from llmops.elastic.setup import require_templates
 from llmops.elastic.shipper import Shipper
 from llmops.settings import Settings
-from llmops.shell.shipping import in_words, locked, stopping, told, with_bar
+from llmops.shell.shipping import in_words, locked_when_possible, stopping, told, with_bar
 
 PATIENCE_ONCE = 8
 """Tries of one batch before `--once` gives up: some two minutes."""
@@ -24,36 +24,44 @@ _log = logging.getLogger(__name__)
 
 def run(settings: Settings, *, once: bool) -> int:
     """Until SIGTERM or SIGINT, or with `once` until all is there. 0 done, 1 something was refused, 2 it can't."""
-    status = 2
-    with told("ship"), locked(settings.state.ship), stopping() as stop, with_bar() as show:
-        client = connect(settings.elastic, settings.state.ship)
-        shipper = Shipper(
-            client,
-            settings.state.journal,
-            settings.state.ship,
-            settings.events.namespace,
-            stop=stop,
-            patience=PATIENCE_ONCE if once else None,
-            longest_wait_s=settings.elastic.longest_wait_s,
-            on_progress=_tell(settings, show),
-        )
+    with told("ship"), stopping() as stop:
         try:
-            if once:
-                require_templates(client)
-                shipper.look()
-            else:
-                follow(shipper, lambda: require_templates(client), stop, settings.elastic.poll_s)
-                shipper.report.problem = None  # asked to end: what it waited for is nobody's trouble any more
-            status = 1 if shipper.report.refused else 0
+            with locked_when_possible(settings.state.ship, stop, once=once), with_bar() as show:
+                return _ship(settings, stop, show, once=once)
         except Stopped:
-            status, shipper.report.problem = 0, None
-        except (ElasticProblem, OSError) as problem:
-            shipper.report.problem = in_words(problem)
-            raise
-        finally:
-            _end(settings, shipper)
-            client.close()
-    return status
+            return 0
+    return 2
+
+
+def _ship(settings: Settings, stop: threading.Event, show: Callable[[ShipReport], None], *, once: bool) -> int:
+    client = connect(settings.elastic, settings.state.ship)
+    shipper = Shipper(
+        client,
+        settings.state.journal,
+        settings.state.ship,
+        settings.events.namespace,
+        stop=stop,
+        patience=PATIENCE_ONCE if once else None,
+        longest_wait_s=settings.elastic.longest_wait_s,
+        on_progress=_tell(settings, show),
+    )
+    try:
+        if once:
+            require_templates(client)
+            shipper.look()
+        else:
+            follow(shipper, lambda: require_templates(client), stop, settings.elastic.poll_s)
+            shipper.report.problem = None  # asked to end: what it waited for is nobody's trouble any more
+        return 1 if shipper.report.refused else 0
+    except Stopped:
+        shipper.report.problem = None
+        return 0
+    except (ElasticProblem, OSError) as problem:
+        shipper.report.problem = in_words(problem)
+        raise
+    finally:
+        _end(settings, shipper)
+        client.close()
 
 
 def follow(shipper: Shipper, prepared: Callable[[], None], stop: threading.Event, poll_s: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import logging
 import signal
 import sys
 import threading
@@ -14,10 +14,16 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from llmops.elastic.dashboards import KibanaProblem
+from llmops.elastic.delivery import Stopped
 from llmops.elastic.errors import AlreadyShipping, ElasticProblem
 from llmops.elastic.report import ShipReport
 from llmops.lockfile import Held, LockFile
+from llmops.state.directory import require_safe
+from llmops.state.files import is_passing, sentence_of
 from llmops.untrusted import spelled_out
+
+_RETRY_S = 1.0
+_log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -36,14 +42,13 @@ def say(sentence: str) -> None:
 
 def in_words(error: Exception) -> str:
     """What the error says; of one about a file, its name and the reason without its number."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)} can't be used: {error.strerror.lower()}."
-    return str(error)
+    return sentence_of(error) if isinstance(error, OSError) else str(error)
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """One shipper for a state directory: two would not know of each other's doubts. Raises AlreadyShipping."""
+    require_safe(folder.parent)
     try:
         lock = LockFile(folder / "lock")
     except Held as error:
@@ -54,6 +59,29 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def locked_when_possible(folder: Path, stop: threading.Event, *, once: bool) -> Iterator[None]:
+    """As `locked`; a disk that is full or read-only and refuses the folder is waited for, unless `once`.
+
+    Raises AlreadyShipping, Stopped when it was stopped while it waited, and OSError.
+    """
+    said = ""
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(folder))
+                break
+            except OSError as error:
+                if once or not is_passing(error):
+                    raise
+                if (why := sentence_of(error)) != said:
+                    _log.warning("ship waits: %s", why)
+                said = why
+            if stop.wait(_RETRY_S):
+                raise Stopped
+        yield
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from llmops.alerts.errors import BadMatcher, BadOrders
 from llmops.alerts.quiet import Orders
 from llmops.quietfile import QuietFile
 from llmops.settings import BadConfiguration, Settings
+from llmops.state.files import sentence_of
 from llmops.store.contract import Store
 from llmops.store.errors import StoreUnreadable
 from llmops.store.sqlite import open_store
@@ -55,5 +56,6 @@ def told() -> Iterator[None]:
     try:
         yield
     except (StoreUnreadable, BadOrders, BadMatcher, BadConfiguration, NoSuchAlert, OSError) as error:
-        print(f"llmops alerts: {spelled_out(str(error))}", file=sys.stderr)
+        told = sentence_of(error) if isinstance(error, OSError) else str(error)
+        print(f"llmops alerts: {spelled_out(told)}", file=sys.stderr)
         raise SystemExit(2) from None

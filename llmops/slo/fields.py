@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
+from llmops.documents import shown as bounded
 from llmops.slo.burn import BURN_ROWS, window_name
 from llmops.slo.errors import BadObjectives
 from llmops.slo.objectives import LIMITED, Measure, Objective
@@ -21,6 +22,7 @@ _UNITS_S = {"m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", re.ASCII)
 _WINDOW = re.compile(r"([1-9][0-9]{0,8})([mhdw])", re.ASCII)
 _SHOWN_CHARACTERS = 40
+_COMPARED_CHARACTERS = 100
 
 
 def objective_of(fields: Mapping[str, Any], nth: int) -> Objective:
@@ -63,13 +65,13 @@ def window_of(window_s: float, known: str) -> str:
 
 def shown(value: Any) -> str:
     """What was written, short and harmless: text in quotes, control characters spelled out."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    text = ascii(value) if isinstance(value, str) and not value.isprintable() else bounded(value)
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
 
 
 def near(name: str, known: Sequence[str]) -> str:
     """The end of a sentence about a name that is none of the known ones."""
-    found = difflib.get_close_matches(name, known, n=1)
+    found = difflib.get_close_matches(name[:_COMPARED_CHARACTERS], known, n=1)
     return f": did you mean {found[0]}?" if found else f": it can have {', '.join(known)}"
 
 

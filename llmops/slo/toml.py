@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterable
 from typing import Any
 
+from llmops.documents import BadDocument, parse_toml
 from llmops.slo.errors import BadObjectives
 from llmops.slo.fields import distinct, near, objective_of, shown, window_of
 from llmops.slo.objectives import Objective
@@ -17,9 +17,9 @@ _TABLE = "objective"
 def objectives_of_toml(text: str) -> tuple[Objective, ...]:
     """Those that the text has, in its order. Raises BadObjectives with one sentence."""
     try:
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadObjectives(f"it is not TOML: {str(error).splitlines()[0]}") from None
+        document = parse_toml(text)
+    except BadDocument as error:
+        raise BadObjectives(f"it {error}") from None
     for name in document:
         if name != _TABLE:
             raise BadObjectives(f"{shown(name)} is no part of it{near(name, [_TABLE])}")

@@ -23,7 +23,7 @@ from llmops.store.contract import (
     Store,
     Usage,
 )
-from llmops.store.errors import StoreUnreadable
+from llmops.store.errors import StoreUnavailable, StoreUnreadable
 from llmops.store.follow import JournalFollower, Progress
 from llmops.store.memory import MemoryStore
 from llmops.store.retention import Retention, Trimmed
@@ -56,6 +56,7 @@ __all__ = [
     "Retention",
     "SqliteStore",
     "Store",
+    "StoreUnavailable",
     "StoreUnreadable",
     "Trimmed",
     "Usage",

@@ -9,5 +9,18 @@ class StoreUnreadable(Exception):
     slug = "store_unreadable"
 
 
+class StoreUnavailable(StoreUnreadable):
+    """The disk or another program keeps the file from us for now: nothing is wrong with the file, so try again.
+
+    reason: a few words, as in `database is locked`.
+    """
+
+    slug = "store_unavailable"
+
+    def __init__(self, sentence: str, reason: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
 class StoreRemoved(StoreUnreadable):
     """The file went away under its writer, which has begun a new and empty one: ask again once the journal is read."""

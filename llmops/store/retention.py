@@ -9,7 +9,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from llmops.state.files import read_private
 from llmops.store.contract import Store
+from llmops.store.errors import StoreUnavailable
 from llmops.store.segments import SegmentFile, first_event_id, is_written, segment_files, whole_bytes
 
 _STATE = "journal.retention"
@@ -73,7 +75,7 @@ class Retention:
         """A state is forced to disk, and with it all that was recorded before: only then may files go."""
         try:
             self._store.save_state(_STATE, {"removing": names})
-        except sqlite3.Error as error:  # a full disk: these files are what it is full of
+        except (sqlite3.Error, StoreUnavailable) as error:  # a full disk: these files are what it is full of
             _log.warning("removing old files of the journal without a word in the store: %s", error)
 
     def _candidate(self, file: SegmentFile, shipped: Mapping[str, int] | None) -> _Candidate | None:
@@ -93,11 +95,11 @@ class Retention:
     def _read_shipped(self) -> Mapping[str, int] | None:
         """How far the shipper has each file; None where nothing is shipped. Damaged: as if it had nothing yet."""
         try:
-            files = json.loads(self._shipped.read_text(encoding="utf-8"))["files"]
+            files = json.loads(read_private(self._shipped))["files"]
             shipped = {str(first): int(size_bytes) for first, size_bytes in files.items()}
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             if not self._has_complained:
                 _log.warning("%s cannot be read (%s): nothing counts as shipped until it can.", self._shipped, error)
             self._has_complained = True

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import logging
 import math
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from llmops.events import AlertEvent, BenchmarkEvent, Document, RequestEvent, SampleEvent
 from llmops.store import answering, blaming, queries, writing
-from llmops.store.answering import Ask
 from llmops.store.answers import LONGEST_S
 from llmops.store.columns import columns_of, peaks_of, request_row
 from llmops.store.conditions import Condition
+from llmops.store.connection import ConnectedStore
 from llmops.store.contract import (
     Blame,
     Blamed,
@@ -39,14 +35,11 @@ from llmops.store.contract import (
     RequestRow,
     Usage,
 )
-from llmops.store.errors import StoreRemoved, StoreUnreadable
 from llmops.store.leftout import LeftOut
-from llmops.store.opening import is_damage, open_reader, open_writer
 from llmops.store.where import to_sql
 from llmops.untrusted import is_unicode
 
 _LAST_CHARACTER = "\U0010ffff"
-_log = logging.getLogger(__name__)
 
 
 def open_store(
@@ -60,33 +53,20 @@ def open_store(
     return SqliteStore(path, read_only=read_only, slow_s=slow_s, late_s=late_s)
 
 
-class SqliteStore:
+class SqliteStore(ConnectedStore):
     """May be asked from any thread, one question at a time. See `Store` for what the questions mean."""
 
     def __init__(
         self, path: Path, *, read_only: bool = False, slow_s: float | None = None, late_s: float | None = None
     ) -> None:
-        self.path = path
-        self._read_only = read_only
-        self._thresholds = (slow_s, late_s)
-        self._lock = threading.RLock()
+        setup = functools.partial(writing.set_thresholds, slow_s=slow_s, late_s=late_s)
+        super().__init__(path, read_only=read_only, setup=setup)
         self._left_out = LeftOut()
-        self._generation = 0
-        self._connection = open_reader(path) if read_only else open_writer(path)
-        self._inode = path.stat().st_ino
-        if not read_only:
-            with self._transaction() as connection:
-                writing.set_thresholds(connection, *self._thresholds)
 
     def record(self, documents: Sequence[Document], checkpoints: Sequence[Checkpoint] = ()) -> int:
         rows = [columns for columns in map(columns_of, documents) if columns is not None]
         with self._transaction() as connection:
             return writing.record(connection, rows, checkpoints, self._left_out)
-
-    def generation(self) -> int:
-        with self._lock, suppress(StoreRemoved):
-            self._follow_rebuild()
-        return self._generation
 
     def checkpoint(self, first_event_id: str) -> int:
         found = self._ask(queries.LOAD_CHECKPOINT, {"first_event_id": first_event_id})
@@ -203,17 +183,8 @@ class SqliteStore:
 
     def save_state(self, key: str, value: Any) -> None:
         written = json.dumps(value)
-        with self._lock:
-            self._connection.execute("PRAGMA synchronous = FULL")  # this is in no journal: force it to disk
-            try:
-                with self._transaction() as connection:
-                    connection.execute(queries.SAVE_STATE, {"key": key, "value": written})
-            finally:
-                self._connection.execute("PRAGMA synchronous = NORMAL")
-
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        with self._transaction(durable=True) as connection:  # this is in no journal: force it to disk
+            connection.execute(queries.SAVE_STATE, {"key": key, "value": written})
 
     def _ask(self, question: str, values: Mapping[str, Any]) -> list[Any]:
         with self._asking() as ask:
@@ -221,80 +192,3 @@ class SqliteStore:
 
     def _documents(self, question: str, values: Mapping[str, Any]) -> list[Document]:
         return [json.loads(row[0]) for row in self._ask(question, values)]
-
-    @contextmanager
-    def _asking(self) -> Iterator[Ask]:
-        """Queries that all see the same moment: a reader's within one transaction, the writer's within its lock."""
-        with self._lock:
-            self._follow_rebuild()
-            connection = self._connection
-            try:
-                if self._read_only:
-                    connection.execute("BEGIN")
-                try:
-                    yield lambda question, values: connection.execute(question, values).fetchall()
-                finally:
-                    if self._read_only and connection.in_transaction:
-                        connection.execute("COMMIT")
-            except sqlite3.DatabaseError as error:
-                if self._read_only:
-                    raise self._unreadable(error) from error
-                self._rebuild_if_damaged(error)
-                raise
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; IMMEDIATE, so that a second writer waits at the door and not in the middle."""
-        with self._lock:
-            self._follow_rebuild()
-            connection = self._connection
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                except BaseException:
-                    if connection.in_transaction:  # a full or damaged disk has rolled back already
-                        connection.execute("ROLLBACK")
-                    raise
-                connection.execute("COMMIT")
-            except sqlite3.DatabaseError as error:
-                self._rebuild_if_damaged(error)
-                raise
-
-    def _rebuild_if_damaged(self, error: sqlite3.DatabaseError) -> None:
-        """A file found broken at work: the writer begins a new one, so that the next look reads the journal again."""
-        if is_damage(error) and not self._read_only:
-            self._begin_anew(f"is damaged ({error})")
-
-    def _unreadable(self, error: sqlite3.DatabaseError) -> StoreUnreadable:
-        hope = ": `llmops watch` rebuilds it" if is_damage(error) else ""
-        return StoreUnreadable(f"The record at {self.path} cannot be read ({error}){hope}.")
-
-    def _begin_anew(self, because: str | None = None) -> None:
-        self._connection.close()
-        self._connection = open_writer(self.path, because)
-        self._inode = self.path.stat().st_ino
-        self._generation += 1
-        with self._transaction() as connection:
-            writing.set_thresholds(connection, *self._thresholds)
-
-    def _follow_rebuild(self) -> None:
-        """A reader whose file the writer has replaced looks at the new one.
-
-        A writer whose file was removed begins a new one, of the next generation, and does not answer from it at once:
-        whoever follows the journal must read it from the beginning first.
-        """
-        try:
-            inode = os.stat(self.path).st_ino  # noqa: PTH116
-        except FileNotFoundError:
-            inode = 0
-        if inode == self._inode or (self._read_only and not inode):
-            return
-        if not self._read_only:
-            self._begin_anew()
-            _log.warning("The record at %s was removed: it is made anew from the journal.", self.path)
-            raise StoreRemoved(f"The record at {self.path} was removed: it is made anew from the journal.")
-        fresh = open_reader(self.path)
-        self._connection.close()
-        self._connection, self._inode = fresh, inode
-        self._generation += 1

@@ -22,6 +22,8 @@ from llmops.alerts.gauges import (
 from llmops.alerts.lifecycle import States
 from llmops.alerts.rules import Finding, fingerprint_of
 from llmops.events.snapshot import ServeSnapshot
+from llmops.store import StoreUnavailable
+from llmops.watching.failures import log_failure
 
 _log = logging.getLogger(__name__)
 
@@ -83,10 +85,12 @@ class Gauges:
     def _judge(self, rule_id: str, look: Look) -> Iterable[Finding]:
         try:
             found = [self._rules[rule_id](look)]
+        except StoreUnavailable:  # watch logs once that the record cannot be used
+            return _held(rule_id, look.states)
         except Exception as error:
             if rule_id not in self._failing:
                 self._failing.add(rule_id)
-                _log.error("the rule %s cannot be judged; its alert stays as it is", rule_id, exc_info=error)
+                log_failure(_log, f"the rule {rule_id} cannot be judged; its alert stays as it is", error)
             return _held(rule_id, look.states)
         self._failing.discard(rule_id)
         return found

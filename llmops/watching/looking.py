@@ -16,7 +16,8 @@ from llmops.alerts.serving import RULE_ID, observe, serve_finding
 from llmops.client import RequestRefused, ServeUnreachable
 from llmops.events import Bus
 from llmops.events.snapshot import ServeSnapshot
-from llmops.store import JournalFollower, Store
+from llmops.store import JournalFollower, Store, StoreUnavailable
+from llmops.watching.failures import log_failure
 from llmops.watching.gauges import Gauges, Look
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
@@ -63,7 +64,8 @@ class Watch:
         self._has_answered = False
         self._keeper = keeper
         self._clock = clock
-        self._states: dict[str, AlertState] | None = None
+        self._states: dict[str, AlertState] = {}
+        self._is_restored = False
         self._saved: tuple[int, dict[str, AlertState], str | None] | None = None
         self._instance_id: str | None = None
         self._complained: dict[str, float] = {}
@@ -114,25 +116,41 @@ class Watch:
         return behind, not behind
 
     def _restore(self, is_current: bool) -> bool:
-        """Alerts as they were before a restart: as saved, or as the record implies when that was lost."""
-        if self._states is not None:
+        """Alerts as they were before a restart: as saved, or as the record implies when that was lost.
+
+        False: not known yet, so nothing is judged. A record that the disk keeps from us is not waited for: what must be
+        told of that disk is told now, and the alerts from before are taken up later.
+        """
+        if self._is_restored:
             return True
         try:
-            saved = self._store.load_state(STATES)
+            states = self._saved_states(is_current)
+            instance_id = self._store.load_state(_INSTANCE)
+            if states is None:
+                return False
+            self._teller.restore(states)
+        except StoreUnavailable as error:
+            self._complain("the alerts from before cannot be read, and are judged anew until they can", error)
+            return True
+        self._instance_id = self._instance_id or (instance_id if isinstance(instance_id, str) else None)
+        begun = {name: state for name, state in self._states.items() if state.phase == "firing"}
+        firing = {name: state for name, state in states.items() if state.phase == "firing"}
+        self._states = {**self._states, **states, **begun, **firing}
+        self._is_restored = True
+        return True
+
+    def _saved_states(self, is_current: bool) -> dict[str, AlertState] | None:
+        """None while the journal, which implies them, is still being read."""
+        saved = self._store.load_state(STATES)
+        try:
             if saved is not None:
-                self._states = {name: AlertState.from_json(state) for name, state in saved.items()}
+                return {name: AlertState.from_json(state) for name, state in saved.items()}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             _log.warning("the saved alerts cannot be used (%r); the record tells which were active", error)
-        if self._states is None and is_current:
-            self._states = states_from(self._store.alerts(limit=1000))
-        instance_id = self._store.load_state(_INSTANCE)
-        self._instance_id = instance_id if isinstance(instance_id, str) else None
-        if self._states is not None:
-            self._teller.restore(self._states)
-        return self._states is not None
+        return states_from(self._store.alerts(limit=1000)) if is_current else None
 
     def _judge_all(self, is_current: bool) -> None:
-        states = self._states or {}
+        states = self._states
         answer = self._ask_serve()
         now = self._clock()
         serving = observe(self._instance_id, answer)
@@ -158,7 +176,9 @@ class Watch:
     def _save(self) -> None:
         """What a restart must know: when it changes, and once more into a store that began anew. A store that fails
         must not keep people in the dark."""
-        states = self._states or {}
+        if not self._is_restored:
+            return
+        states = self._states
         try:
             known = (self._store.generation(), states, self._instance_id)
             if known != self._saved:
@@ -202,4 +222,4 @@ class Watch:
         now = time.monotonic()
         if now - self._complained.get(what, -_COMPLAIN_EVERY_S) >= _COMPLAIN_EVERY_S:
             self._complained[what] = now
-            _log.error("%s", what, exc_info=error)
+            log_failure(_log, what, error)

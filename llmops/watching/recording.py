@@ -11,6 +11,7 @@ from llmops.events import Bus
 from llmops.events.snapshot import ServeSnapshot
 from llmops.store import Store
 from llmops.store.retention import Retention
+from llmops.watching.failures import log_failure
 from llmops.watching.kept import KeptState
 
 _TOLD = "record.lost"
@@ -53,8 +54,8 @@ class RecordKeeper:
         self._trimmed_at = now
         try:
             trimmed = self._retention.trim()
-        except Exception:
-            _log.exception("old files of the journal could not be removed")
+        except Exception as error:
+            log_failure(_log, "old files of the journal could not be removed", error)
             return
         self._used_bytes, self._removed = trimmed.size_bytes, self._removed + trimmed.lost
 

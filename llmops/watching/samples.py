@@ -9,7 +9,7 @@ from typing import Any
 
 from llmops.events import Document, SampleEvent
 from llmops.events.names import name_of, seconds_of
-from llmops.store import Store
+from llmops.store import Store, StoreUnavailable
 from llmops.watching.gauges import Seldom
 
 EVERY_S = 5.0
@@ -45,14 +45,14 @@ class Samples:
         self._found: list[CardSample] | None = None
 
     def latest(self, now: float, interval_s: float = 1.0) -> Sequence[CardSample]:
-        """Oldest first, as of at most five seconds ago. Raises what the store raises, and LookupError until it is asked
-        again."""
+        """Oldest first, as of at most five seconds ago. Raises what the store raises, and StoreUnavailable until it is
+        asked again."""
         if self._when.is_due(now):
             self._found = None
             found = self._store.samples(now - span_s(interval_s), now + AHEAD_S)
             self._found = [sample for sample in map(_card, found) if sample is not None]
         if self._found is None:
-            raise LookupError("the samples could not be read")
+            raise StoreUnavailable("The samples could not be read.", "failed")
         return self._found
 
 

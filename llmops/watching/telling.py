@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -14,7 +15,7 @@ from llmops.alerts.record import delivery_event
 from llmops.events import Bus
 from llmops.notifiers import Delivered, Delivery, Notification
 from llmops.settings import AlertSettings
-from llmops.store import Store
+from llmops.store import Store, StoreUnavailable
 from llmops.watching.kept import KeptState
 
 Words: TypeAlias = Callable[[Message], Notification]
@@ -51,12 +52,14 @@ class Teller:
         self._done: collections.deque[Delivered] = collections.deque()
         self._delivery = channels(self._done.append)
         self._memory: Memory | None = None
+        self._is_restored = self._has_complained = False
         self._on_the_way: dict[str, tuple[Message, set[str]]] = {}
 
     def tell(self, states: States, ended: Sequence[Transition], now: float) -> None:
         """After one look: `states` as they are, and what was resolved by it. Call it once the states are kept."""
         if self._memory is None:
-            self.restore({})
+            with contextlib.suppress(StoreUnavailable):
+                self.restore({})
         self._note(now)
         self._memory, messages, _ = decide(self._memory or Memory(), states, ended, self._orders(), self._pace, now)
         for message in messages:
@@ -73,9 +76,16 @@ class Teller:
             self._save()
 
     def restore(self, states: States) -> None:
-        """What was told before a restart, when the alerts were in these states; what was on its way then goes on."""
-        self._memory = Memory.of_firing(states)
+        """What was told before a restart, when the alerts were in these states; what was on its way then goes on.
+
+        Raises StoreUnavailable: until it is called again, only what is told meanwhile counts.
+        """
+        if self._is_restored:
+            return
+        self._memory = since = self._memory or Memory()
         kept = self._kept.load()
+        self._is_restored = True
+        self._memory = _joined(since, Memory.of_firing(states))
         if kept is None:
             return
         try:
@@ -84,7 +94,7 @@ class Teller:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             _log.warning("what was told cannot be read (%r); alerts that fire count as told", error)
             return
-        self._memory = memory
+        self._memory = _joined(since, memory)
         for message, channels in ways:
             left = channels & set(self._delivery.channels)  # a channel that was taken out of service waits for nothing
             if left:
@@ -104,7 +114,9 @@ class Teller:
             self._bus.emit(delivery_event(message, done.channel, attempts=done.attempts, why=done.why, at=now))
 
     def _save(self) -> None:
-        """A store that fails must not keep people in the dark."""
+        """A store that fails must not keep people in the dark; what it holds is read before it is replaced."""
+        if not self._is_restored:
+            return
         ways = [
             {"message": message.to_json(), "channels": sorted(channels)}
             for message, channels in self._on_the_way.values()
@@ -113,4 +125,13 @@ class Teller:
         try:
             self._kept.save(kept)
         except Exception as error:
-            _log.error("what was told could not be kept: %s", error)
+            if not self._has_complained:
+                _log.error("what was told could not be kept, and is kept as soon as it can be: %s", error)
+            self._has_complained = True
+        else:
+            self._has_complained = False
+
+
+def _joined(since: Memory, before: Memory) -> Memory:
+    """One memory of two; what was told first counts."""
+    return Memory({**since.told, **before.told}, {**since.waiting, **before.waiting}, {**since.groups, **before.groups})

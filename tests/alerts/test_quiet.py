@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -111,6 +112,10 @@ def test_orders_go_through_json_and_back() -> None:
         },
         {
             "silences": [{**Orders((silence("rule=a"),)).to_json()["silences"][0], "matchers": ["x"]}],
+            "acknowledgements": [],
+        },
+        {
+            "silences": [{**Orders((silence("rule=a"),)).to_json()["silences"][0], "ends": math.inf}],
             "acknowledgements": [],
         },
     ],

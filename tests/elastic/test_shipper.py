@@ -37,9 +37,12 @@ def test_a_checkpoint_that_cannot_be_written_stays_where_it_was(tmp_path: Path) 
     file = tmp_path / "checkpoint.json"
     kept = Checkpoints(file)
     kept.advance("a", 10)
-    (tmp_path / "checkpoint.tmp").mkdir()
+    away = file.rename(tmp_path / "away")
+    file.mkdir()
     with pytest.raises(OSError, match="directory"):
         kept.advance("a", 20)
+    file.rmdir()
+    away.rename(file)
     assert kept.of("a") == 10
     assert read_checkpoints(file) == {"a": 10}
 
@@ -89,7 +92,7 @@ def test_while_the_disk_does_not_take_the_checkpoint_nothing_is_lost_or_sent_twi
     home.write([home.request(), home.request()])
     with prepared_elastic.connect() as client:
         shipper = home.shipper(client)
-        blocked = home.settings.state.ship / "checkpoint.tmp"
+        blocked = home.settings.state.ship / "checkpoint.json"
         blocked.mkdir(parents=True)
         with pytest.raises(OSError, match="directory"):
             shipper.look()

@@ -169,6 +169,7 @@ def test_a_store_on_a_full_disk_does_not_keep_the_files_that_fill_it(tmp_path: P
     fill(folder, "ab")
     store = open_store(tmp_path / "s")
     JournalFollower(folder, store).follow()
+    assert store._connection is not None
     store._connection.execute("PRAGMA query_only = ON")
     assert retention(folder, store, 1).trim().removed == 2
     store.close()

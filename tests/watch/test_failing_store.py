@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llmops.events.snapshot import ServeSnapshot
-from llmops.store import MemoryStore, open_store
+from llmops.store import MemoryStore, StoreUnavailable, open_store
 from tests.alerts.test_serving import snapshot
 from tests.store.events import request
 from tests.watch.looks import NOW, Bench
@@ -96,4 +96,45 @@ def test_an_alert_of_an_objective_outlives_a_store_that_cannot_count(tmp_path: P
     store.broken = {"counts"}
     bench.looks(200)
     assert bench.told() == ["firing slo.availability.page"]
+    bench.close()
+
+
+class AwayStore(MemoryStore):
+    """One that the disk keeps away for a while."""
+
+    is_away = True
+
+    def load_state(self, key: str) -> Any:
+        if self.is_away:
+            raise StoreUnavailable("The record cannot be used now (disk I/O error).", "disk I/O error")
+        return super().load_state(key)
+
+
+def test_a_store_that_is_away_at_the_start_does_not_hide_a_dead_serve_and_gives_back_what_was_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = AwayStore()
+    store.is_away = False
+    first = Bench(tmp_path / "journal", store)
+    first.room = (0, 1000 << 30)
+    first.looks(40)
+    assert first.told() == ["firing disk_space.page"]
+    store.is_away = True
+    bench = Bench(tmp_path / "journal", store, name="again")
+    bench.room = (0, 1000 << 30)
+    bench.now = first.now
+    bench.serve_is_gone()
+    bench.looks(10)
+    assert bench.told() == ["firing serve_down"]
+    store.is_away = False
+    bench.looks(60)
+    assert bench.told() == ["firing serve_down"], "what was told before it was away is not told again"
+    assert {"serve_down", "disk_space.page"} <= {
+        state["finding"]["rule_id"] for state in store.load_state("alerts").values()
+    }
+    assert "Traceback" not in caplog.text
+    bench.room = (900 << 30, 1000 << 30)
+    bench.answer = snapshot()
+    bench.looks(400)
+    assert sorted(bench.told()[1:]) == ["resolved disk_space.page", "resolved serve_down"]
     bench.close()
