@@ -10,14 +10,21 @@ from llmops.alerts import Item, SloNumbers, say
 from llmops.alerts.phrases import Language
 from llmops.alerts.rules import Severity
 from llmops.events.names import timestamp
-from llmops.untrusted import safe_line
+from llmops.untrusted import safe_line, without_markup
 
 _ID_CHARACTERS = 128
+_NAME_CHARACTERS = 200
+_REASON_CHARACTERS = 1000
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """An alert with the way on from it. Request ids come from clients: they are made harmless here, once."""
+    """An alert with the way on from it.
+
+    Clients choose request ids, and names and reasons may quote what a stranger wrote. `name`, `reason`, `command` and
+    `shown_exemplars` are for people: no channel finds markup, a mention or a link in them. `exemplars` are the ids as
+    programs need them.
+    """
 
     event_id: str
     fingerprint: str
@@ -37,6 +44,11 @@ class Notice:
     command: str | None
     """What opens the exemplars, ready for a shell."""
     runbook: str
+
+    @property
+    def shown_exemplars(self) -> tuple[str, ...]:
+        """The request ids, without markup."""
+        return tuple(without_markup(identity) for identity in self.exemplars)
 
     @property
     def headline(self) -> str:
@@ -67,7 +79,8 @@ class Notice:
         repeat, resolved), times (how often it was told, this included), severity (page, ticket), rule_id, name, reason,
         at, since (RFC 3339), duration_s, value, threshold, slo (null, or name, target, window, total, bad, allowed,
         budget_remaining, burn_long, burn_short, window_long, window_short, exhausted_in_s), exemplars (request ids),
-        command, runbook (a path in this project), text (all of it as one line).
+        command, runbook (a path in this project), text (all of it as one line). `exemplars` are exact; name, reason,
+        command and text have no markup (`without_markup`), since receivers pass them on to chats.
         """
         return {
             "event_id": self.event_id,
@@ -103,8 +116,8 @@ def compose(item: Item, *, state: str, language: Language) -> Notice:
         times=item.times,
         severity=finding.severity,
         rule_id=finding.rule_id,
-        name=safe_line(finding.name.text(language)),
-        reason=safe_line(finding.reason.text(language)),
+        name=safe_line(without_markup(finding.name.text(language)), _NAME_CHARACTERS),
+        reason=safe_line(without_markup(finding.reason.text(language)), _REASON_CHARACTERS),
         at=transition.at,
         since=transition.started,
         value=finding.value,
@@ -118,4 +131,6 @@ def compose(item: Item, *, state: str, language: Language) -> Notice:
 
 def _command(exemplars: tuple[str, ...], state: str) -> str:
     where = f" --state {shlex.quote(safe_line(state))}" if state else ""
-    return "; ".join(f"llmops requests show{where} -- {shlex.quote(identity)}" for identity in exemplars)
+    return "; ".join(
+        f"llmops requests show{where} -- {shlex.quote(without_markup(identity))}" for identity in exemplars
+    )
