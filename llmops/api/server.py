@@ -21,6 +21,13 @@ _log = logging.getLogger(__name__)
 BACKLOG = 2048
 
 
+_HEADERS = [
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+]
+"""Of every response: what models and clients wrote is in them, and no browser may run or frame it."""
+
+
 class _Connection(HttpToolsProtocol):
     """uvicorn's, told the addresses (host, port): to ask the system for them, as it does itself, gives the interpreter
     away to whoever computes, twice for each connection.
@@ -62,6 +69,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                headers=_HEADERS,
                 backlog=BACKLOG,
                 timeout_graceful_shutdown=2,
             )
