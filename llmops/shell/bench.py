@@ -71,6 +71,8 @@ def _print(result: BenchmarkEvent, baseline: Mapping[str, Any] | None, unlike: M
 
 def verdict(result: BenchmarkEvent, baseline: Mapping[str, Any] | None, unlike: Mapping[str, Any] | None) -> str:
     """What the comparison says, or why there is none."""
+    if not result.completed:
+        return "No request was answered, so nothing was measured; the log of serve says why."
     if unlike is not None:
         others = " and ".join(differences(result, unlike))
         return (

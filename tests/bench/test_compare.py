@@ -71,7 +71,13 @@ def test_a_run_of_another_model_or_load_is_no_baseline(values: dict[str, Any]) -
 
 
 EXACT = dataclasses.replace(
-    RUN, model_version="v2", quantization="none", dtype="float32", engine="transformers", device_name="2 CPU cores"
+    RUN,
+    completed=8,
+    model_version="v2",
+    quantization="none",
+    dtype="float32",
+    engine="transformers",
+    device_name="2 CPU cores",
 )
 
 
@@ -114,6 +120,8 @@ def test_the_verdict_says_what_was_compared_and_what_else_changed() -> None:
     )
     calm = compare(EXACT, to_fields(dataclasses.replace(EXACT, benchmark_id="b")))
     assert verdict(calm, {}, None).startswith("No regression against the run before: output tokens/s +0.0 %")
+    silent = dataclasses.replace(EXACT, completed=0, failed=8)
+    assert verdict(silent, None, None).startswith("No request was answered")
     assert verdict(EXACT, None, None) == "No earlier run of this model and load to compare with."
 
 
