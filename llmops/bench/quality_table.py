@@ -8,12 +8,14 @@ from rich.table import Table
 
 from llmops.bench.quality import Quality
 
+LEGEND = "same: first choices that stay; KL in nats; generation and reading in tokens/s"
+
 
 def as_quality_table(measured: Sequence[Quality]) -> Table:
     """The unquantised model first; changes of perplexity are against it."""
-    table = Table("weights", box=None, pad_edge=False)
+    table = Table("weights", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     texts = list(measured[0].perplexity) if measured else []
-    figures = ("same choice", "KL (nats)", "generated tokens/s", "read tokens/s")
+    figures = ("same", "KL", "generation", "reading")
     for heading in ("memory", *(f"ppl {text}" for text in texts), *figures):
         table.add_column(heading, justify="right")
     for each in measured:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from llmops.fit.cards import Box
@@ -27,9 +28,14 @@ _HOSTS_DIFFER = 2.25
 """Between the two published hosts that ran one model stored one way: 1.037 and 0.461 ms a layer in NF4."""
 _BEST_EFFICIENCY = 0.85
 """Of the bandwidth: what a plain copy reaches."""
-_CPU_EFFICIENCY = {True: (0.25, 1.0), False: (0.02, 1.0)}
-"""Of the bandwidth of a copy, at least and at most: of plain weights, and of quantised ones, which a CPU without
-instructions for bfloat16 makes whole for each step."""
+_CPU_EFFICIENCY: Mapping[tuple[bool, bool], tuple[float, float]] = {
+    (False, False): (0.1, 1.0),
+    (False, True): (0.1, 1.0),
+    (True, False): (0.003, 0.15),
+    (True, True): (0.05, 1.0),
+}
+"""Of the bandwidth of a copy, at least and at most, by whether weights are quantised and whether the CPU has
+instructions for bfloat16: without them each weight is made whole for each token (docs/measurements.md)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +102,7 @@ def _paces(model: Model, scheme: Scheme, box: Box, hosts: Hosts) -> tuple[Pace, 
             whole = dataclasses.replace(pace, layer_s=pace.layer_s or _least(hosts, name))
             return whole, whole, basis
     if box.kind == "cpu":
-        low, high = _CPU_EFFICIENCY[scheme == "none"]
+        low, high = _CPU_EFFICIENCY[scheme != "none", box.computes_bf16]
         fast, slow = (Pace(layer_s=None, efficiency=each, runs=0, error=0.0) for each in (high, low))
         return fast, slow, "memory bandwidth"
     quickest, slowest = _elsewhere(scheme, hosts)

@@ -11,7 +11,7 @@ from typing import Any, cast
 from rich.console import Console
 
 from llmops.bench.quality import QUANTIZATIONS, Quality, measure_quality, verdict
-from llmops.bench.quality_table import as_quality_table
+from llmops.bench.quality_table import LEGEND, as_quality_table
 from llmops.engine.build import DEMO_MODEL, calm_openmp
 from llmops.engine.dials import EngineDials, Quantization
 from llmops.engine.errors import EngineError
@@ -50,6 +50,7 @@ def run(settings: Settings, model: str | None, quantizations: Sequence[str], *, 
     name = "llmops-demo" if first.model == str(DEMO_MODEL) else safe_line(first.model)
     console.print(f"{name} {first.version} in {first.dtype}, {first.tokens} tokens", markup=False)
     console.print(as_quality_table(measured))
+    console.print(LEGEND, markup=False)
     for each in measured[1:]:
         console.print(verdict(each, first), markup=False, soft_wrap=True)
     if len(measured) == 1:

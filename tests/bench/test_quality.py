@@ -84,6 +84,18 @@ def test_the_table_shows_changes_against_the_unquantised_model() -> None:
     assert as_quality_table([]).row_count == 0
 
 
+def test_the_table_has_room_in_a_terminal_of_80_columns() -> None:
+    console = Console(width=80, record=True)
+    four = {"en": 68.48, "zh": 20.67}
+    rows = [one("none", 10.0, None), one("nf4-double", 11.0, 0.6)]
+    console.print(
+        as_quality_table([dataclasses.replace(each, perplexity=four, weights_bytes=538_100_000) for each in rows])
+    )
+    shown = console.export_text()
+    assert len(shown.splitlines()) == 3
+    assert "…" not in shown
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -132,7 +144,7 @@ def test_the_verb_prints_a_table(
     assert verb.run(settings, str(folder), ["nf4-double"], as_json=False) == 0
     shown = capsys.readouterr().out
     assert "in float32" in shown
-    assert all(heading in shown for heading in ("generated", "read", "tokens/s"))
+    assert all(heading in shown for heading in ("generation", "reading", "generation and reading in tokens/s"))
     assert "\nnf4-double saves " in shown
 
 

@@ -50,7 +50,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Speak TLS from here on, as the host that is asked for."""
         self.wfile.write(b"HTTP/1.1 200 Connected\r\n\r\n")
         self.connection = self.server.tls.wrap_socket(self.connection, server_side=True)
-        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)  # type: ignore[assignment]
+        self.rfile, self.wfile = self.connection.makefile("rb"), self.connection.makefile("wb", 0)
         self.close_connection = False
 
     def _answer(self) -> None:

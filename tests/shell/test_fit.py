@@ -143,7 +143,12 @@ def test_a_wrong_question_is_exit_2_without_a_gpu_too(question: list[str], tmp_p
 @pytest.mark.usefixtures("without_gpu")
 def test_without_a_gpu_the_record_s_own_runs_say_how_fast(tmp_path: Path) -> None:
     store = open_store(StateSettings(directory=tmp_path).store)
-    store.record([benchmark(1.0, request_model=DEMO_MODEL.name, tpot_p50_s=0.01, dtype="float32")])
+    store.record(
+        [
+            benchmark(1.0, request_model=DEMO_MODEL.name, tpot_p50_s=0.01, dtype="float32"),
+            benchmark(2.0, "b2", request_model="Qwen2.5-0.5B-Instruct", tpot_p50_s=0.3, dtype="float32"),
+        ]
+    )
     store.close()
     row = told(str(DEMO_MODEL), "--ctx", "1", "--state", str(tmp_path))["fits"][0]
     assert row["tokens_per_s"]["basis"] == "measured here"
