@@ -11,8 +11,8 @@ from llmops.fit.model import Model
 from llmops.fit.speed import weights_read_bytes
 from llmops.fit.weights import Scheme, repacked_bytes, weight_bytes
 
-RUNTIME_BYTES = int(0.7 * (1 << 30))
-"""What a serve process holds before its weights: Python, torch, transformers and the API."""
+RUNTIME_BYTES = int(0.5 * (1 << 30))
+"""What a serve process holds beside weights and cache: Python, torch, transformers, the API; 0.4 GiB when ready."""
 HALF_BYTES, FLOAT_BYTES = 2, 4
 _CHUNK = 256
 """Tokens of a prompt that the engine reads at once on a CPU."""

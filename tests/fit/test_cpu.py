@@ -54,7 +54,7 @@ def test_a_need_is_weights_cache_and_what_the_process_takes_and_no_cuda_context(
 
 
 def test_the_verdict_is_by_the_ram_that_is_free() -> None:
-    words = [judge(model(QWEN), "none", machine(free), KNOWN.hosts, context=2048).word for free in (16, 3.2, 2)]
+    words = [judge(model(QWEN), "none", machine(free), KNOWN.hosts, context=2048).word for free in (16, 2.8, 2)]
     assert words == ["comfortable", "tight", "no"]
     fit = judge(model(QWEN), "none", machine(3), KNOWN.hosts, context=2048)
     assert 0 < fit.longest < 32768
