@@ -18,7 +18,7 @@ def letter_of(notification: Notification) -> str:
 
 def paragraph_of(notice: Notice) -> str:
     """One alert. What is not known has no line."""
-    lines = [notice.headline, notice.reason, *(phrase.text(notice.language) for phrase in _facts(notice))]
+    lines = [notice.headline, notice.shown_reason, *(phrase.text(notice.language) for phrase in _facts(notice))]
     return "\n".join(safe_line(line) for line in lines if line)
 
 

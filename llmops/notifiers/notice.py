@@ -21,9 +21,8 @@ _REASON_CHARACTERS = 1000
 class Notice:
     """An alert with the way on from it.
 
-    Clients choose request ids, and names and reasons may quote what a stranger wrote. `name`, `reason`, `command` and
-    `shown_exemplars` are for people: no channel finds markup, a mention or a link in them. `exemplars` are the ids as
-    programs need them.
+    Clients choose request ids, and names and reasons may quote what a stranger wrote. `headline`, `shown_reason`,
+    `shown_exemplars`, `command` and `text` are for channels: none finds markup, a mention or a link in them.
     """
 
     event_id: str
@@ -52,20 +51,33 @@ class Notice:
 
     @property
     def headline(self) -> str:
-        """Severity, what became of it, and its name."""
-        said = say("headline", severity=say(self.severity), action=say(self.action), name=self.name)
+        """Severity, what became of it, and its name, without markup."""
+        said = say("headline", severity=say(self.severity), action=say(self.action), name=without_markup(self.name))
         return safe_line(said.text(self.language))
 
     @property
+    def shown_reason(self) -> str:
+        """Without markup."""
+        return without_markup(self.reason)
+
+    @property
+    def text(self) -> str:
+        """All of it in one line without markup."""
+        return self._line(without_markup(self.name), self.shown_reason)
+
+    @property
     def line(self) -> str:
-        """All of it in one line of plain text without control characters."""
+        """All of it in one line for a terminal, which knows no markup; without control characters."""
+        return self._line(self.name, self.reason)
+
+    def _line(self, name: str, reason: str) -> str:
         exemplars = say("line.exemplars", command=self.command) if self.command else ""
         written = say(
             "line",
             severity=say(self.severity),
             action=say(self.action),
-            name=self.name,
-            reason=self.reason,
+            name=name,
+            reason=reason,
             since=timestamp(self.since),
             exemplars=exemplars,
             runbook=self.runbook,
@@ -89,8 +101,8 @@ class Notice:
             "times": self.times,
             "severity": self.severity,
             "rule_id": self.rule_id,
-            "name": self.name,
-            "reason": self.reason,
+            "name": without_markup(self.name),
+            "reason": self.shown_reason,
             "at": timestamp(self.at),
             "since": timestamp(self.since),
             "duration_s": round(max(0.0, self.at - self.since), 3),
@@ -100,7 +112,7 @@ class Notice:
             "exemplars": list(self.exemplars),
             "command": self.command,
             "runbook": self.runbook,
-            "text": self.line,
+            "text": self.text,
         }
 
 
@@ -116,8 +128,8 @@ def compose(item: Item, *, state: str, language: Language) -> Notice:
         times=item.times,
         severity=finding.severity,
         rule_id=finding.rule_id,
-        name=safe_line(without_markup(finding.name.text(language)), _NAME_CHARACTERS),
-        reason=safe_line(without_markup(finding.reason.text(language)), _REASON_CHARACTERS),
+        name=safe_line(finding.name.text(language), _NAME_CHARACTERS),
+        reason=safe_line(finding.reason.text(language), _REASON_CHARACTERS),
         at=transition.at,
         since=transition.started,
         value=finding.value,
