@@ -58,6 +58,40 @@ def safe_line(text: object, width: int | None = None) -> str:
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+_WIDER = 0xFEE0
+"""From a printable ASCII character to its full-width form."""
+_DOT = "\u2024"
+_MARKUP = re.compile(
+    r"""
+      [@<>\[\]*`~#|\\&{}]             # mentions, tags, links, emphasis, code, headings, tables, entities, templates
+    | _(?=[\W_]|$) | (?<![^\W_])_      # emphasis; an underscore inside a word is none
+    | :(?=[^\s\d])                    # schemes of addresses, and names of emoji
+    | \((?=\w+\)\S)                  # tags in round brackets
+    """,
+    re.VERBOSE,
+)
+_HOST = re.compile(r"(?<=\w)\.(?=[^\W\d_])|\b\d{1,3}(?:\.\d{1,3}){3}\b")
+"""The dot of a host name, and an IPv4 address: programs make links of them without a scheme."""
+
+
+def without_markup(text: object) -> str:
+    """`text` on one line, in which no chat, mail program or desktop finds a mention, a link or any other markup.
+
+    Characters that could be part of some become their full-width forms, and the dots of host names a look-alike:
+    `@all` becomes `＠all`. `with_markup` turns them back.
+    """
+    spelled = _MARKUP.sub(lambda found: chr(ord(found.group()) + _WIDER), safe_line(text))
+    return _HOST.sub(lambda found: found.group().replace(".", _DOT), spelled)
+
+
+_AS_TYPED = {code + _WIDER: chr(code) for code in range(0x21, 0x7F)} | {ord(_DOT): "."}
+
+
+def with_markup(text: str) -> str:
+    """The ASCII text that `without_markup` was given."""
+    return text.translate(_AS_TYPED)
+
+
 def spelled_out(text: str) -> str:
     """`text` on one line, with each unsafe character spelled out, as in `\\x1b`; all others stay readable."""
     return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode("ascii"), text)

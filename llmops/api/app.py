@@ -57,7 +57,13 @@ def create_app(
 ) -> ASGIApp:
     """Every route of one serve process. The caller starts and stops what stands behind them. No door: open to all."""
     door = door or Door()
-    app = FastAPI(title="llmops", version=llmops.__version__, description=llmops.__doc__ or "")
+    app = FastAPI(
+        title="llmops",
+        version=llmops.__version__,
+        description=llmops.__doc__ or "",
+        docs_url=None,  # FastAPI's pages run scripts of another host on the origin of the API
+        redoc_url=None,
+    )
     hot: dict[str, ASGIApp] = {
         shape.path: TextRoute(lambda: inference, shape, door, limits) for shape in (CHAT_SHAPE, COMPLETION_SHAPE)
     }
@@ -169,5 +175,5 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         return JSONResponse(body_of("internal", "The server failed; its log says why."), 500)
     slug = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "internal")
-    message = f"{request.method} {request.url.path[:200]} is not served here; /docs lists what is."
+    message = f"{request.method} {request.url.path[:200]} is not served here; /openapi.json lists what is."
     return JSONResponse(body_of(slug, message), error.status_code, headers=error.headers)

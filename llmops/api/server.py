@@ -21,6 +21,11 @@ _log = logging.getLogger(__name__)
 BACKLOG = 2048
 _TICKS_PER_SWEEP = 10
 """uvicorn ticks every 0.1 s."""
+_HEADERS = [
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+]
+"""Of every response: what models and clients wrote is in them, and no browser may run or frame it."""
 
 
 class Server(uvicorn.Server):
@@ -47,6 +52,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                headers=_HEADERS,
                 backlog=BACKLOG,
                 timeout_graceful_shutdown=2,
                 timeout_keep_alive=limits.keep_alive_s,  # type: ignore[arg-type]

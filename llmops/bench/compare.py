@@ -15,7 +15,25 @@ TTFT_RISE_PCT = 50.0
 """A few requests give a coarse median: only a half more is beyond its noise."""
 
 
-_SAME = ("url", "request_model", "quantization", "dtype", "max_tokens", "concurrency", "suite", "name", "version")
+_LOAD = ("url", "request_model", "max_tokens", "concurrency", "suite", "name", "version")
+"""Runs that differ in one of these have nothing in common."""
+_WHAT_RAN: Mapping[str, str] = {
+    "model_version": "model version",
+    "quantization": "quantization",
+    "dtype": "dtype",
+    "engine": "engine",
+    "device_name": "device",
+}
+"""Runs that differ in one of these can be shown beside each other, and say nothing of a regression."""
+_MAY_BE_UNKNOWN = ("engine", "device_name")
+"""Runs of earlier versions do not have them, and a device is sampled a moment after it starts."""
+_SOFTWARE: Mapping[str, str] = {
+    "torch_version": "torch",
+    "transformers_version": "transformers",
+    "bitsandbytes_version": "bitsandbytes",
+    "cuda_version": "CUDA",
+    "driver_version": "driver",
+}
 
 
 def baseline_among(current: BenchmarkEvent, runs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -23,10 +41,37 @@ def baseline_among(current: BenchmarkEvent, runs: Iterable[Mapping[str, Any]]) -
     return next((run for run in runs if _comparable(current, run)), None)
 
 
+def unlike_among(current: BenchmarkEvent, runs: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first of `runs` under the same load, whatever ran there. It is no baseline where `differences` has any."""
+    return next((run for run in runs if _same_load(current, run)), None)
+
+
+def differences(current: BenchmarkEvent, run: Mapping[str, Any]) -> list[str]:
+    """In what the two differ, as in "dtype (float32, now bfloat16)"."""
+    return _changes(current, run, _WHAT_RAN)
+
+
+def software_changes(current: BenchmarkEvent, run: Mapping[str, Any]) -> list[str]:
+    """Libraries and drivers that have another version now."""
+    return _changes(current, run, _SOFTWARE)
+
+
+def _changes(current: BenchmarkEvent, run: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
+    return [
+        f"{name} ({_of(run, attribute) or 'unknown'}, now {getattr(current, attribute) or 'unknown'})"
+        for attribute, name in names.items()
+        if _differs(getattr(current, attribute), _of(run, attribute), attribute)
+    ]
+
+
+def _differs(now: Any, before: Any, attribute: str) -> bool:
+    return now != before and not (attribute in _MAY_BE_UNKNOWN and None in (now, before))
+
+
 def compare(current: BenchmarkEvent, baseline: Mapping[str, Any] | None) -> BenchmarkEvent:
     """`current` with what changed since `baseline`, a benchmark document.
 
-    A run of another model, load or place is no baseline: nothing is said then.
+    A run of another model, version, engine, device, load or place is no baseline: nothing is said then.
     """
     if baseline is None or not _comparable(current, baseline):
         return current
@@ -43,9 +88,13 @@ def compare(current: BenchmarkEvent, baseline: Mapping[str, Any] | None) -> Benc
     )
 
 
-def _comparable(current: BenchmarkEvent, baseline: Mapping[str, Any]) -> bool:
-    asked = (_of(baseline, "completed") or 0) + (_of(baseline, "failed") or 0)
-    same = all(getattr(current, attribute) == _of(baseline, attribute) for attribute in _SAME)
+def _comparable(current: BenchmarkEvent, run: Mapping[str, Any]) -> bool:
+    return _same_load(current, run) and not differences(current, run)
+
+
+def _same_load(current: BenchmarkEvent, run: Mapping[str, Any]) -> bool:
+    asked = (_of(run, "completed") or 0) + (_of(run, "failed") or 0)
+    same = all(getattr(current, attribute) == _of(run, attribute) for attribute in _LOAD)
     return same and asked == current.completed + current.failed
 
 

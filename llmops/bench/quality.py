@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,12 +15,19 @@ if TYPE_CHECKING:
     from llmops.engine.scoring import Reference, Scores
 
 QUANTIZATIONS: tuple[Quantization, ...] = ("none", "nf4", "nf4-double", "int8")
+_HARDLY_KNOWS = 1000.0
+"""A perplexity as of a thousand words that are equally likely."""
+_WORTH_A_WORD, _ABOUT = 0.005, 0.05
 _TEXTS = Path(__file__).parent / "text"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """One quantisation of a model. agreement and divergence are None for the unquantised one, which is the measure."""
+    """One quantisation of a model. agreement and divergence are None for the unquantised one, which is the measure.
+
+    tokens_per_s: of a text that is read at once, as a prompt is. generation_tokens_per_s: of one answer that is
+    written; None where that cannot be measured.
+    """
 
     quantization: Quantization
     model: str
@@ -31,10 +39,39 @@ class Quality:
     weights_bytes: int
     tokens: int
     tokens_per_s: float
+    generation_tokens_per_s: float | None = None
 
     def as_fields(self) -> dict[str, Any]:
         """For JSON."""
         return dataclasses.asdict(self) | {"perplexity": dict(self.perplexity)}
+
+
+def verdict(measured: Quality, base: Quality) -> str:
+    """One sentence: what a quantisation saves and costs against the unquantised model."""
+    saved = 1 - measured.weights_bytes / base.weights_bytes
+    memory = "takes as much memory"
+    if abs(saved) >= _WORTH_A_WORD:
+        memory = f"saves {saved:.0%} of memory" if saved > 0 else f"takes {-saved:.0%} more memory"
+    said = f"{measured.quantization} {memory} and {_perplexity_cost(measured, base)}; {_speed(measured, base)}."
+    if max(base.perplexity.values()) > _HARDLY_KNOWS:
+        said += " The model hardly knows these texts, so its perplexity says little: compare the choices."
+    return said.replace("%", " %")
+
+
+def _perplexity_cost(measured: Quality, base: Quality) -> str:
+    """Over all texts, each counting the same."""
+    changes = [math.log(measured.perplexity[text] / known) for text, known in base.perplexity.items()]
+    cost = math.expm1(sum(changes) / len(changes))
+    return f"costs {cost:.1%} of perplexity" if cost > 0 else f"lowers perplexity by {-cost:.1%}"
+
+
+def _speed(measured: Quality, base: Quality) -> str:
+    if measured.generation_tokens_per_s is None or base.generation_tokens_per_s is None:
+        return "the speed of its generation cannot be measured"
+    times = measured.generation_tokens_per_s / base.generation_tokens_per_s
+    if abs(times - 1) < _ABOUT:
+        return "generation is about as fast"
+    return f"generation is {times:.1f} times as fast" if times >= 1 else f"generation is {1 / times:.1f} times as slow"
 
 
 def measure_quality(
@@ -99,4 +136,5 @@ def _quality(quantization: Quantization, model: str, loaded: Any, scores: Scores
         weights_bytes=scores.weights_bytes,
         tokens=scores.tokens,
         tokens_per_s=scores.tokens_per_s,
+        generation_tokens_per_s=scores.generation_tokens_per_s,
     )

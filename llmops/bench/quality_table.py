@@ -8,12 +8,15 @@ from rich.table import Table
 
 from llmops.bench.quality import Quality
 
+LEGEND = "same: first choices that stay; KL in nats; generation and reading in tokens/s"
+
 
 def as_quality_table(measured: Sequence[Quality]) -> Table:
     """The unquantised model first; changes of perplexity are against it."""
-    table = Table("weights", box=None, pad_edge=False)
+    table = Table("weights", box=None, pad_edge=False, padding=(0, 1, 0, 0))
     texts = list(measured[0].perplexity) if measured else []
-    for heading in ("memory", *(f"ppl {text}" for text in texts), "same choice", "KL (nats)", "tokens/s"):
+    figures = ("same", "KL", "generation", "reading")
+    for heading in ("memory", *(f"ppl {text}" for text in texts), *figures):
         table.add_column(heading, justify="right")
     for each in measured:
         base = measured[0].perplexity
@@ -23,6 +26,7 @@ def as_quality_table(measured: Sequence[Quality]) -> Table:
             *(_perplexity(each.perplexity[text], base[text], is_base=each is measured[0]) for text in texts),
             "--" if each.agreement is None else f"{each.agreement:.1%}",
             "--" if each.divergence is None else f"{each.divergence:.4f}",
+            "--" if each.generation_tokens_per_s is None else f"{each.generation_tokens_per_s:.1f}",
             f"{each.tokens_per_s:.0f}",
         )
     return table

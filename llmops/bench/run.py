@@ -154,6 +154,8 @@ def _event(
         model_version=snapshot.model.version,
         quantization=snapshot.model.quantization,
         dtype=snapshot.model.dtype,
+        engine=snapshot.model.engine or None,
+        device_name=_device_of(snapshot),
         torch_version=environment.get("torch"),
         transformers_version=environment.get("transformers"),
         bitsandbytes_version=environment.get("bitsandbytes"),
@@ -161,6 +163,13 @@ def _event(
         driver_version=environment.get("driver"),
         **spread,
     )
+
+
+def _device_of(snapshot: ServeSnapshot) -> str | None:
+    """What computes there; None where it is not sampled yet, or another server computes."""
+    kind = "gpu" if "cuda" in snapshot.environment else "cpu"
+    names = sorted({device.name for device in snapshot.devices if device.type == kind})
+    return None if snapshot.model.engine == "upstream" else " + ".join(names) or None
 
 
 def _spread(values: Sequence[float]) -> dict[str, float]:

@@ -18,12 +18,16 @@ _RATES = (
 )
 
 
-def as_table(run: BenchmarkEvent, baseline: Mapping[str, Any] | None) -> Table:
-    """Times in milliseconds; `before` and `change` are of P50, and only where the two runs compare."""
+def as_table(run: BenchmarkEvent, baseline: Mapping[str, Any] | None, unlike: Mapping[str, Any] | None = None) -> Table:
+    """Times in milliseconds; `before` and `change` are of P50, and only where the two runs compare.
+
+    unlike: a run of something else, which is shown under another heading.
+    """
+    before = baseline if run.baseline_id is not None else unlike
     table = Table("metric", box=None, pad_edge=False)
-    for heading in ("mean", "P50", "P95", "P99", "before", "change"):
+    headings = ("before", "change") if before is not unlike or unlike is None else ("unlike run", "difference")
+    for heading in ("mean", "P50", "P95", "P99", *headings):
         table.add_column(heading, justify="right")
-    before = baseline if run.baseline_id is not None else None
     for label, name in _TIMES:
         cells = (_ms(getattr(run, f"{name}_{what}_s")) for what in ("mean", "p50", "p95", "p99"))
         was, now = _before(before, f"{name}_p50_s"), getattr(run, f"{name}_p50_s")

@@ -52,7 +52,7 @@ def bench(
     max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer in tokens.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure the running server now and compare with the run before."""
+    """Measure the running server now and compare with the run before: exit code 0 all answered, 1 some failed."""
     refuse_flags_before_the_verb(context)
     if context.invoked_subcommand is not None:
         return
@@ -70,7 +70,8 @@ def quality(
     as_json: AsJson = False,
     state: State = None,
 ) -> None:
-    """What quantisation costs a model: perplexity, agreement with the unquantised weights, memory, speed."""
+    """What quantisation costs a model: perplexity, agreement with the unquantised weights, memory, speed of
+    generation and of reading, and a sentence for each: exit code 0 measured, 1 no model, 2 the question is wrong."""
     loaded = load_dials({"state.directory": state}, log=False)
     from llmops.shell import quality as verb
 

@@ -19,14 +19,16 @@ def fit(
     ctx: Annotated[int | None, typer.Option(min=1, help="Prompt and answer in tokens; none: 4,096.")] = None,
     quant: Annotated[str | None, typer.Option(help="bf16, int8, nf4, nf4-double, gptq-int4, gptq-int8, awq.")] = None,
     batch: Annotated[int, typer.Option(min=1, max=4096, help="Conversations at once, each of --ctx tokens.")] = 1,
-    gpu: Annotated[str | None, typer.Option(help='Simulate: "RTX 4070 12GB", 2x3090; none: the GPU here.')] = None,
+    gpu: Annotated[
+        str | None, typer.Option(help='Simulate: "RTX 4070 12GB", 2x3090; none: the GPU here, else the CPU.')
+    ] = None,
     speed: Annotated[float, typer.Option(min=0.0, help="Show what may reach so many tokens/s.")] = 0.0,
     models: Annotated[bool, typer.Option("--models", help="List the models that are known offline.")] = False,
     cards: Annotated[bool, typer.Option("--cards", help="List the GPUs that can be simulated.")] = False,
     as_json: AsJson = False,
     state: State = None,
 ) -> None:
-    """What can this box run, and how fast? Offline; exit code 0 fits, 1 does not, 2 the question is wrong."""
+    """What can this machine run, and how fast? Offline; exit code 0 fits, 1 does not, 2 the question is wrong."""
     from llmops.shell import fit as verb
 
     if models or cards:

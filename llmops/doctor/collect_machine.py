@@ -17,6 +17,7 @@ import psutil
 
 from llmops.client import RequestRefused, ServeUnreachable, fetch_snapshot
 from llmops.doctor.facts import ClockFacts, DiskFacts, MemoryFacts, PortFacts
+from llmops.gpu.host import memory_bytes
 from llmops.settings import Settings
 
 _ANSWER_S = 3.0
@@ -25,18 +26,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 def memory_facts(cgroup: Path = _CGROUP) -> MemoryFacts:
     """Of the machine, or what the container may still take where that is less."""
-    machine = psutil.virtual_memory()
-    limit, used = _number(cgroup / "memory.max"), _number(cgroup / "memory.current")
-    if limit is None or used is None or limit >= machine.total:
-        return MemoryFacts(total_bytes=machine.total, available_bytes=machine.available)
-    return MemoryFacts(total_bytes=limit, available_bytes=max(0, min(machine.available, limit - used)))
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):  # `max` is no number
-        return None
+    total, available = memory_bytes(cgroup)
+    return MemoryFacts(total_bytes=total, available_bytes=available)
 
 
 def disk_facts(directory: Path) -> DiskFacts:

@@ -11,7 +11,7 @@ from llmops.engine.content import content_hash
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import ModelNotLoaded
 from llmops.engine.progress import Progress, in_words
-from llmops.engine.shards import gguf_sentence
+from llmops.engine.shards import refuse_gguf
 
 _WANTED = ("*.safetensors", "*.json", "*.jinja", "*.txt", "*.model")
 _HUB_TIMEOUT_S = 10.0
@@ -22,15 +22,12 @@ def find(name: str, dials: EngineDials, progress: Progress | None = None) -> tup
     """The folder with the model's files, and its version. Raises ModelNotLoaded."""
     progress = progress or Progress()
     folder = Path(name).expanduser()
+    refuse_gguf(folder, name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            if any(folder.glob("*.gguf")):
-                raise ModelNotLoaded(gguf_sentence(name))
             raise ModelNotLoaded(f"The folder {name!r} has no config.json, so it holds no model. {EXAMPLE}")
         return folder, content_hash(folder, dials.cache_directory, progress)
     if folder.is_file():
-        if folder.suffix == ".gguf":
-            raise ModelNotLoaded(gguf_sentence(name))
         raise ModelNotLoaded(f"{name!r} is a file: give the folder that holds it.")
     if folder.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise ModelNotLoaded(f"No model at {name!r}: there is no such folder. {EXAMPLE}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from llmops.engine.weighing import measured_bytes
 WINDOW_TOKENS = 512
 # Whole distributions are large where a vocabulary is: the divergence is taken at this many places of a text.
 _DIVERGENCE_PLACES = 128
+
+_PROMPT_TOKENS, _STEPS, _LEAST_STEPS, _STEPS_S = 64, 48, 8, 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,11 +35,14 @@ class Scores:
     """perplexity: of each text by name. agreement: share of places with the same first choice.
 
     divergence: mean of KL(reference || this) in nats. weights_bytes: after the last step.
+    tokens_per_s: read at once, as a prompt is. generation_tokens_per_s: written one after another, by one
+    answer; None where that cannot be measured.
     """
 
     perplexity: Mapping[str, float]
     tokens: int
     tokens_per_s: float
+    generation_tokens_per_s: float | None
     weights_bytes: int
     agreement: float | None = None
     divergence: float | None = None
@@ -69,9 +75,30 @@ def score(
         perplexity={name: math.exp(one.loss / max(1, one.places)) for name, one in seen.items()},
         tokens=counted,
         tokens_per_s=counted / busy_s,
+        generation_tokens_per_s=_generation_speed(loaded, next(iter(windows.values()))[0]),
         weights_bytes=measured_bytes(loaded.model),
     )
     return (scores if reference is None else _compared(scores, ours, reference)), ours
+
+
+@torch.inference_mode()
+def _generation_speed(loaded: Loaded, ids: Sequence[int]) -> float | None:
+    """Tokens a second of one answer, from the median step; None for a model without a cache that can be passed on."""
+    given: Any = torch.tensor([ids[:_PROMPT_TOKENS]], device=loaded.model.device)
+    cache: Any = None
+    steps: list[float] = []
+    began = time.perf_counter()
+    while len(steps) < _STEPS and (len(steps) < _LEAST_STEPS or time.perf_counter() - began < _STEPS_S):
+        started = time.perf_counter()
+        output = loaded.model(given, past_key_values=cache, use_cache=True)
+        given = output.logits[:, -1:].argmax(dim=-1)
+        given.to("cpu")  # waits for the device
+        if cache is not None:  # else it read the prompt
+            steps.append(time.perf_counter() - started)
+        cache = getattr(output, "past_key_values", None)
+        if cache is None:
+            return None
+    return 1 / statistics.median(steps)
 
 
 class _Seen:

@@ -71,6 +71,13 @@ def _unlisted(folder: Path) -> list[Path]:
     raise ModelNotLoaded(f"{folder} has a config.json but no weights (*.safetensors): download them too.")
 
 
+def refuse_gguf(path: Path, name: str) -> None:
+    """A file of llama.cpp, or a folder that holds nothing else, is no model here. Raises ModelNotLoaded."""
+    is_file = path.suffix.lower() == ".gguf" and path.is_file()
+    if is_file or (path.is_dir() and not (path / "config.json").is_file() and any(path.glob("*.[gG][gG][uU][fF]"))):
+        raise ModelNotLoaded(gguf_sentence(name))
+
+
 def gguf_sentence(name: str) -> str:
     """Why a GGUF is not loaded, and what to do."""
     return (

@@ -265,6 +265,8 @@ class BenchmarkEvent:
     model_version: str | None = named("llmops.model.version")
     quantization: str | None = named("llmops.model.quantization")
     dtype: str | None = named("llmops.model.dtype")
+    engine: str | None = named("llmops.engine.name")
+    device_name: str | None = named("hw.name")
     torch_version: str | None = named("llmops.environment.torch")
     transformers_version: str | None = named("llmops.environment.transformers")
     bitsandbytes_version: str | None = named("llmops.environment.bitsandbytes")

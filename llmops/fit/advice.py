@@ -22,7 +22,7 @@ class Offload:
 def offload(fit: Fit, hosts: Hosts) -> Offload | None:
     """None where nothing has to be left in RAM, or that can't help."""
     room = int(TIGHT * fit.free_bytes)
-    if fit.fits or fit.box.count > 1:
+    if fit.fits or fit.box.count > 1 or fit.box.kind == "cpu":
         return None
     left = offloaded_bytes(fit.model, fit.scheme, room, prompt=fit.context, batch=fit.batch)
     if left is None:

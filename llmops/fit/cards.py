@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from llmops.fit.errors import BadFit, nearest
 
@@ -35,11 +36,16 @@ class Card:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Box:
-    """Cards of one kind in one machine."""
+    """Cards of one kind in one machine, or its processors and RAM.
+
+    computes_bf16: whether its processors have instructions for bfloat16.
+    """
 
     card: Card
     count: int = 1
     is_simulated: bool = True
+    kind: Literal["gpu", "cpu"] = "gpu"
+    computes_bf16: bool = False
 
     @property
     def name(self) -> str:

@@ -23,12 +23,14 @@ class Measured:
     step_s: float
 
 
-def own_hosts(measured: Iterable[Measured], models: Sequence[Model], card: Card) -> Hosts:
-    """Newest first, and only the newest of each model counts; models that are not known teach nothing.
+def by_known_name(models: Sequence[Model]) -> dict[str, Model]:
+    """A model that was served from a folder goes by the folder's name, which is the last part of the hub's."""
+    return {name: model for model in models for name in (model.name, model.name.rstrip("/").rpartition("/")[2])}
 
-    A model that was served from a folder goes by the folder's name, which is the last part of the hub's.
-    """
-    known = {name: model for model in models for name in (model.name, model.name.rpartition("/")[2])}
+
+def own_hosts(measured: Iterable[Measured], models: Sequence[Model], card: Card) -> Hosts:
+    """Newest first, and only the newest of each model counts; models that are not known teach nothing."""
+    known = by_known_name(models)
     newest: dict[tuple[str, Scheme], Run] = {}
     for each in measured:
         model = known.get(each.model)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from llmops.fit.cards import Box
 from llmops.fit.catalogue import Hosts
+from llmops.fit.cpu import cpu_read_bytes
 from llmops.fit.model import Model
 from llmops.fit.speed import USUAL_EFFICIENCY, Pace, read_bytes
 from llmops.fit.spread import Split, copying_s, waiting_s
 from llmops.fit.weights import Scheme
 
-Basis: TypeAlias = Literal["measured here", "calibrated here", "table", "roofline"]
+Basis: TypeAlias = Literal["measured here", "calibrated here", "table", "roofline", "memory bandwidth"]
 
 HERE = "here"
 """The name under which a box's own calibration stands among the hosts; with a model's name behind it, of that alone."""
@@ -26,6 +28,14 @@ _HOSTS_DIFFER = 2.25
 """Between the two published hosts that ran one model stored one way: 1.037 and 0.461 ms a layer in NF4."""
 _BEST_EFFICIENCY = 0.85
 """Of the bandwidth: what a plain copy reaches."""
+_CPU_EFFICIENCY: Mapping[tuple[bool, bool], tuple[float, float]] = {
+    (False, False): (0.1, 1.0),
+    (False, True): (0.1, 1.0),
+    (True, False): (0.003, 0.15),
+    (True, True): (0.05, 1.0),
+}
+"""Of the bandwidth of a copy, at least and at most, by whether weights are quantised and whether the CPU has
+instructions for bfloat16: without them each weight is made whole for each token (docs/measurements.md)."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +69,7 @@ def speed_of(
     offloaded: int = 0,
 ) -> Speed:
     """Of a step with `tokens` in the cache; `offloaded` bytes of weights come over the link for each."""
-    read = read_bytes(model, scheme, tokens=tokens, batch=batch)
+    read = _read(model, scheme, box, tokens, batch)
     each = read // box.count if split == "tensors" else read
     quick, slow, basis = _paces(model, scheme, box, hosts)
     wait = waiting_s(model, box.count, split)
@@ -68,6 +78,12 @@ def speed_of(
     fastest_s = quick.step_s(model.shape.layers, each, box.card.bandwidth) / (1 + margin) + wait + at_best
     slowest_s = slow.step_s(model.shape.layers, each, box.card.bandwidth) * (1 + margin) + wait + at_worst
     return Speed(low=1 / slowest_s, high=1 / fastest_s, basis=basis, runs=quick.runs, error=quick.error)
+
+
+def _read(model: Model, scheme: Scheme, box: Box, tokens: int, batch: int) -> int:
+    if box.kind == "cpu":
+        return cpu_read_bytes(model, scheme, box, tokens=tokens, batch=batch)
+    return read_bytes(model, scheme, tokens=tokens, batch=batch)
 
 
 def _margin(basis: Basis, pace: Pace) -> float:
@@ -85,6 +101,10 @@ def _paces(model: Model, scheme: Scheme, box: Box, hosts: Hosts) -> tuple[Pace, 
         if pace is not None:
             whole = dataclasses.replace(pace, layer_s=pace.layer_s or _least(hosts, name))
             return whole, whole, basis
+    if box.kind == "cpu":
+        low, high = _CPU_EFFICIENCY[scheme != "none", box.computes_bf16]
+        fast, slow = (Pace(layer_s=None, efficiency=each, runs=0, error=0.0) for each in (high, low))
+        return fast, slow, "memory bandwidth"
     quickest, slowest = _elsewhere(scheme, hosts)
     return (
         Pace(layer_s=quickest, efficiency=_BEST_EFFICIENCY, runs=0, error=0.0),

@@ -89,11 +89,12 @@ def _miss(pace: Pace, run: Run) -> float:
 
 def read_bytes(model: Model, scheme: Scheme, *, tokens: int = 0, batch: int = 1) -> int:
     """What a step reads: all weights but the embedding table, of experts the chosen ones, and the cache."""
-    return _read_weights(model, scheme, batch) + batch * cache_bytes(model.shape, tokens)
+    return weights_read_bytes(model, scheme, batch, COMPUTE_BYTES) + batch * cache_bytes(model.shape, tokens)
 
 
 @lru_cache(maxsize=1024)
-def _read_weights(model: Model, scheme: Scheme, batch: int) -> int:
+def weights_read_bytes(model: Model, scheme: Scheme, batch: int, compute_bytes: int) -> int:
+    """All weights but the embedding table, of experts the chosen ones. compute_bytes: of a plain number."""
     if model.stored_bytes is not None:
         return model.stored_bytes
     share = min(1.0, batch * model.shape.active_share)
@@ -102,5 +103,5 @@ def _read_weights(model: Model, scheme: Scheme, batch: int) -> int:
         if ("embed_tokens" in tensor.name and not model.is_tied) or "vision" in tensor.name:
             continue
         chosen = share if ".experts" in tensor.name else 1.0
-        total += chosen * tensor.copies * sum(stored_bytes(tensor, scheme, COMPUTE_BYTES))
+        total += chosen * tensor.copies * sum(stored_bytes(tensor, scheme, compute_bytes))
     return int(total)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from llmops.fit.cards import Box
-from llmops.fit.catalogue import RUNTIME_SCHEMES, Hosts
+from llmops.fit.catalogue import NAMES, RUNTIME_SCHEMES, Hosts
+from llmops.fit.cpu import FLOAT_BYTES, compute_bytes, cpu_need
 from llmops.fit.errors import BadFit
 from llmops.fit.memory import Need, need
 from llmops.fit.model import Model
@@ -42,6 +43,13 @@ class Fit:
     def longest(self) -> int:
         """The longest conversation that fits, in tokens; 0 where none does."""
         return longest_context(self.model, self.scheme, self.box, batch=self.batch, split=self.split)
+
+    @property
+    def stored_as(self) -> str:
+        """The way of storing as people call it; on a CPU plain weights are mostly float32."""
+        if self.scheme == "none" and self.box.kind == "cpu" and compute_bytes(self.model, self.box) == FLOAT_BYTES:
+            return "float32"
+        return NAMES.get(self.scheme, self.scheme)
 
     @property
     def free_bytes(self) -> int:
@@ -84,7 +92,7 @@ def judge_split(
             f"{model.name} has {model.shape.kv_heads} key-value heads, which {box.count} cards can't share evenly: "
             "take a number of cards that divides them.",
         )
-    whole = need(model, scheme, prompt=context, batch=batch)
+    whole = _need(model, scheme, box, prompt=context, batch=batch)
     return Fit(
         model=model,
         scheme=scheme,
@@ -95,6 +103,12 @@ def judge_split(
         need=fullest(whole, model, box.count, split),
         speed=speed_of(model, scheme, box, hosts, tokens=context, batch=batch, split=split),
     )
+
+
+def _need(model: Model, scheme: Scheme, box: Box, *, prompt: int, batch: int) -> Need:
+    if box.kind == "cpu":
+        return cpu_need(model, scheme, box, prompt=prompt, batch=batch)
+    return need(model, scheme, prompt=prompt, batch=batch)
 
 
 def _split(box: Box) -> Split:
@@ -117,7 +131,7 @@ def longest_context(model: Model, scheme: Scheme, box: Box, *, batch: int = 1, s
     low, high = 0, model.shape.context or _LONGEST
     while low < high:
         middle = (low + high + 1) // 2
-        whole = need(model, scheme, prompt=middle, batch=batch)
+        whole = _need(model, scheme, box, prompt=middle, batch=batch)
         if fullest(whole, model, box.count, split).total <= room:
             low = middle
         else:

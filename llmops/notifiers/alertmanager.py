@@ -50,7 +50,7 @@ class Alertmanager:
             },
             "annotations": {
                 "summary": notice.headline,
-                "description": notice.reason,
+                "description": notice.shown_reason,
                 "runbook": notice.runbook,
                 **({"command": notice.command} if notice.command else {}),
             },

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
+from urllib.parse import parse_qs, urlsplit
 
 import apprise
 
@@ -13,7 +14,10 @@ from llmops.notifiers.letter import letter_of
 from llmops.notifiers.notification import Notification
 
 TIMEOUT_S = 20.0
-"""For all that one service asks of its server."""
+"""For each message to one service."""
+_SPLIT_FROM = 1000
+"""A service with room for so many characters gets a longer letter in parts, because it refuses more than fits. What has
+less room is a text message, which its provider splits."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}(?=://)")
 
 
@@ -45,14 +49,20 @@ class Apprise:
             raise DeliveryFailed(f"not taken by {', '.join(left)}")
 
     def _takes(self, service: apprise.Apprise, notification: Notification) -> bool:
+        letter = letter_of(notification)
         result = service.notify(
-            body=letter_of(notification),
+            body=letter,
             title=notification.title,
             notify_type=_kind(notification),
             body_format=apprise.NotifyFormat.TEXT,
-            timeout=self._timeout_s,
+            timeout=self._timeout_s * _parts(service, letter),
         )
         return bool(result)
+
+
+def _parts(service: apprise.Apprise, letter: str) -> int:
+    """Messages that a long letter becomes, with room for what a service's format adds; apprise pauses between them."""
+    return 1 + 2 * len(letter) // max(_SPLIT_FROM, service[0].body_maxlen)
 
 
 def _kind(notification: Notification) -> apprise.NotifyType:
@@ -64,11 +74,20 @@ def _kind(notification: Notification) -> apprise.NotifyType:
 
 def _service(number: int, url: str) -> apprise.Apprise:
     asset = apprise.AppriseAsset(
-        app_id="llmops", app_desc="llmops", http_redirects=False, storage_mode="memory", async_mode=False
+        app_id="llmops",
+        app_desc="llmops",
+        app_url="",
+        image_url_mask="",  # else messages show pictures that readers load from another's server
+        image_url_logo="",
+        http_redirects=False,
+        storage_mode="memory",
+        async_mode=False,
     )
     service = apprise.Apprise.instantiate(url, asset=asset)
     if service is None:
         raise BadChannel(f"alerts.apprise: {_place(number, url)} is no URL that apprise can use.")
+    if service.body_maxlen >= _SPLIT_FROM and "overflow" not in parse_qs(urlsplit(url).query):
+        service.overflow_mode = apprise.OverflowMode.SPLIT
     return apprise.Apprise(service, asset=asset)
 
 

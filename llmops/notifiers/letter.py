@@ -8,7 +8,7 @@ from llmops.alerts import Phrase, SloNumbers, say
 from llmops.events.names import timestamp
 from llmops.notifiers.notice import Notice
 from llmops.notifiers.notification import Notification
-from llmops.untrusted import safe_line
+from llmops.untrusted import safe_line, without_markup
 
 
 def letter_of(notification: Notification) -> str:
@@ -18,7 +18,7 @@ def letter_of(notification: Notification) -> str:
 
 def paragraph_of(notice: Notice) -> str:
     """One alert. What is not known has no line."""
-    lines = [notice.headline, notice.reason, *(phrase.text(notice.language) for phrase in _facts(notice))]
+    lines = [notice.headline, notice.shown_reason, *(phrase.text(notice.language) for phrase in _facts(notice))]
     return "\n".join(safe_line(line) for line in lines if line)
 
 
@@ -31,14 +31,14 @@ def _facts(notice: Notice) -> Iterator[Phrase]:
     if notice.slo is not None:
         yield from _budget(notice.slo)
     if notice.exemplars:
-        yield say("letter.requests", requests=", ".join(notice.exemplars))
+        yield say("letter.requests", requests=", ".join(notice.shown_exemplars))
     if notice.command:
         yield say("letter.command", command=notice.command)
     yield say("letter.runbook", runbook=notice.runbook)
 
 
 def _budget(slo: SloNumbers) -> Iterator[Phrase]:
-    yield say("letter.objective", name=slo.name, percent=100 * slo.target, window=slo.window)
+    yield say("letter.objective", name=without_markup(slo.name), percent=100 * slo.target, window=slo.window)
     if slo.budget_remaining is not None:
         yield say("letter.budget", remaining=slo.budget_remaining, bad=slo.bad, allowed=slo.allowed, total=slo.total)
     if slo.burn_long is not None and slo.burn_short is not None:

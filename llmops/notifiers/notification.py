@@ -39,8 +39,8 @@ class Notification:
 
     @property
     def text(self) -> str:
-        """All of it, a line for each."""
-        return "\n".join(notice.line for notice in self.notices)
+        """All of it without markup, a line for each."""
+        return "\n".join(notice.text for notice in self.notices)
 
     def to_json(self) -> dict[str, Any]:
         """The body of the webhook: schema_version, id, group, the keys of the first notice, and `alerts` with the keys

@@ -6,13 +6,24 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 
-from llmops.bench.compare import baseline_among, compare
+from llmops.bench.compare import (
+    THROUGHPUT_DROP_PCT,
+    TTFT_RISE_PCT,
+    baseline_among,
+    compare,
+    differences,
+    software_changes,
+    unlike_among,
+)
 from llmops.bench.run import run_benchmark
 from llmops.bench.table import as_table
 from llmops.client import RequestRefused, ServeUnreachable
+from llmops.events import BenchmarkEvent
 from llmops.events.names import to_fields
 from llmops.recording import open_record
 from llmops.settings import Settings
@@ -21,7 +32,7 @@ from llmops.untrusted import safe_line
 
 
 def run(settings: Settings, url: str, *, as_json: bool) -> int:
-    """0 when every request was answered, 1 when some failed or nobody answered."""
+    """0 when every request was answered, 1 when some failed or nobody answered. A regression changes no exit code."""
     dials = settings.bench
     with readable_store(settings.state.store) as (store, _):
         runs = store.benchmarks(limit=20) if store is not None else []
@@ -46,12 +57,37 @@ def run(settings: Settings, url: str, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(to_fields(result), indent=2))
     else:
-        console = Console(highlight=False)
-        done = f"{result.completed} of {result.completed + result.failed} requests, {result.concurrency} at once"
-        console.print(f"{safe_line(str(result.request_model))}: {done}, {result.duration_s:.1f} s")
-        console.print(as_table(result, baseline))
-        if result.baseline_id is None:
-            console.print("No earlier run of this model and load to compare with.")
-        elif result.regression:
-            console.print("[yellow]Slower than the run before, beyond noise.[/]")
+        _print(result, baseline, unlike_among(measured, runs) if baseline is None else None)
     return 1 if result.failed else 0
+
+
+def _print(result: BenchmarkEvent, baseline: Mapping[str, Any] | None, unlike: Mapping[str, Any] | None) -> None:
+    console = Console(highlight=False, markup=False)
+    done = f"{result.completed} of {result.completed + result.failed} requests, {result.concurrency} at once"
+    console.print(f"{safe_line(result.request_model)}: {done}, {result.duration_s:.1f} s")
+    console.print(as_table(result, baseline, unlike))
+    console.print(safe_line(verdict(result, baseline, unlike)), soft_wrap=True)
+
+
+def verdict(result: BenchmarkEvent, baseline: Mapping[str, Any] | None, unlike: Mapping[str, Any] | None) -> str:
+    """What the comparison says, or why there is none."""
+    if not result.completed:
+        return "No request was answered, so nothing was measured; the log of serve says why."
+    if unlike is not None:
+        others = " and ".join(differences(result, unlike))
+        return (
+            f"The earlier run differs in {others}: the difference may come from that, so this is no verdict "
+            "on a regression."
+        )
+    if result.baseline_id is None or baseline is None:
+        return "No earlier run of this model and load to compare with."
+    changed = software_changes(result, baseline)
+    also = f" Changed since then: {', '.join(changed)}." if changed else ""
+    limits = f"limits -{THROUGHPUT_DROP_PCT:.0f} % and +{TTFT_RISE_PCT:.0f} %"
+    found = "Slower than the run before, beyond noise" if result.regression else "No regression against the run before"
+    changes = f"output tokens/s {_pct(result.delta_throughput_pct)}, TTFT P50 {_pct(result.delta_ttft_pct)}"
+    return f"{found}: {changes} ({limits}).{also}"
+
+
+def _pct(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:+.1f} %"

@@ -1,4 +1,4 @@
-"""`llmops fit`: what this card can run, or whether it can run this model, before anything is downloaded."""
+"""`llmops fit`: what this machine can run, or whether it can run this model, before anything is downloaded."""
 
 from __future__ import annotations
 
@@ -11,20 +11,14 @@ from typing import Any
 
 from llmops.fit.advice import offload, tensors_split
 from llmops.fit.cards import Box
-from llmops.fit.catalogue import NAMES, RUNTIME_SCHEMES, scheme_of
+from llmops.fit.catalogue import RUNTIME_SCHEMES, scheme_of
 from llmops.fit.errors import BadFit
-from llmops.fit.memory import need
 from llmops.fit.model import Model
 from llmops.fit.verdict import Fit, best, context_of, judge, rank
 from llmops.fit.weights import Scheme
 from llmops.shell import fit_table
 from llmops.shell.fitting import Known, box_for, model_for, read_known, stored_scheme, with_own_runs
 from llmops.untrusted import safe_line
-
-NO_GPU = (
-    "There is no NVIDIA GPU here that a driver answers for. Name one to try it out, "
-    'as in --gpu "RTX 4070 12GB" or --gpu 2x3090; --cards lists them.'
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,22 +34,20 @@ class Question:
 
 
 def run(question: Question, record: Callable[[], Path], *, as_json: bool) -> int:
-    """0 when something fits, 1 when nothing does or there is no card to judge, 2 for a question that is wrong.
+    """0 when something fits comfortably or tightly, 1 when nothing does, 2 for a question that is wrong.
 
-    record: the store's file, asked for only where this box has a GPU, whose own runs are in it.
+    record: the store's file, asked for only where no GPU is simulated: the own runs of this box are in it.
     """
     try:
         known = read_known()
+        model = None if question.model is None else model_for(question.model, known)
         box = box_for(question.gpu, known)
-        if box is not None and not box.is_simulated:
-            known = with_own_runs(known, box, record())
-        if question.model is None:
+        if not box.is_simulated:
+            known = with_own_runs(known, box, record(), model)
+        if model is None:
             return _what_fits(question, box, known, as_json)
-        model = model_for(question.model, known)
         schemes = _schemes(question, model)
         context = context_of(model, question.context)
-        if box is None:
-            return _needs(model, schemes, context, question.batch, as_json)
         fits = [judge(model, each, box, known.hosts, context=context, batch=question.batch) for each in schemes]
         _tell(fits, known, as_json)
         return 0 if any(fit.fits for fit in fits) else 1
@@ -85,12 +77,9 @@ def list_cards(*, as_json: bool) -> int:
     return 0
 
 
-def _what_fits(question: Question, box: Box | None, known: Known, as_json: bool) -> int:
+def _what_fits(question: Question, box: Box, known: Known, as_json: bool) -> int:
     if question.scheme is not None:
         raise BadFit("unknown_quant", "--quant goes with a model: without one, the most exact that fits is shown.")
-    if box is None:
-        print(json.dumps({"box": None, "fits": []}) if as_json else NO_GPU)
-        return 1
     fits = rank(
         known.models, box, known.hosts,
         context=question.context, batch=question.batch, at_least=question.at_least,
@@ -120,18 +109,6 @@ def _schemes(question: Question, model: Model) -> Sequence[Scheme]:
     return [asked]
 
 
-def _needs(model: Model, schemes: Sequence[Scheme], context: int, batch: int, as_json: bool) -> int:
-    """Without a card: what it takes, and no verdict."""
-    needs = {each: need(model, each, prompt=context, batch=batch) for each in schemes}
-    if as_json:
-        told = [{"quant": NAMES.get(each, each), "needs": dataclasses.asdict(it)} for each, it in needs.items()]
-        print(json.dumps({"box": None, "model": model.name, "context": context, "fits": told}, indent=2))
-    else:
-        fit_table.print_needs(model, needs, context, batch)
-        print(NO_GPU)
-    return 0
-
-
 def _tell(fits: Sequence[Fit], known: Known, as_json: bool) -> None:
     chosen = best(fits)
     least = min(fits, key=lambda fit: RUNTIME_SCHEMES.index(fit.scheme) if fit.scheme in RUNTIME_SCHEMES else 0)
@@ -142,7 +119,7 @@ def _tell(fits: Sequence[Fit], known: Known, as_json: bool) -> None:
     told: dict[str, Any] = {
         "box": _box_fields(chosen.box),
         "fits": [_fields(fit) | {"longest_context": fit.longest} for fit in fits],
-        "best": NAMES.get(chosen.scheme, chosen.scheme),
+        "best": chosen.stored_as,
         "offload": None if left is None else dataclasses.asdict(left),
         "tensor_parallel": None if split is None else _fields(split),
         "verify": fit_table.command(chosen),
@@ -151,7 +128,7 @@ def _tell(fits: Sequence[Fit], known: Known, as_json: bool) -> None:
 
 
 def _box_fields(box: Box) -> dict[str, Any]:
-    return {"count": box.count, "is_simulated": box.is_simulated} | dataclasses.asdict(box.card)
+    return {"kind": box.kind, "count": box.count, "is_simulated": box.is_simulated} | dataclasses.asdict(box.card)
 
 
 def _fields(fit: Fit) -> dict[str, Any]:
@@ -159,7 +136,7 @@ def _fields(fit: Fit) -> dict[str, Any]:
         "model": fit.model.name,
         "parameters": fit.model.parameters,
         "sizes_from": fit.model.source,
-        "quant": NAMES.get(fit.scheme, fit.scheme),
+        "quant": fit.stored_as,
         "verdict": fit.word,
         "context": fit.context,
         "batch": fit.batch,

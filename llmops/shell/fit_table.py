@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from llmops.fit.advice import Offload
 from llmops.fit.cards import Box, Card
-from llmops.fit.catalogue import NAMES, RUNTIME_SCHEMES
+from llmops.fit.catalogue import RUNTIME_SCHEMES
 from llmops.fit.memory import Need
 from llmops.fit.model import Model
 from llmops.fit.verdict import Fit
-from llmops.fit.weights import Scheme
 from llmops.shell.tabular import print_table
 from llmops.untrusted import safe_line
 
@@ -19,6 +18,7 @@ _GIB = 1 << 30
 _BAR = 48
 _PARTS = (("weights", "█"), ("cache", "▓"), ("activations", "▒"), ("dequantised", "░"), ("context", "·"))
 _EXPERTS = "Experts keep 16 bits: transformers holds them as one parameter, and bitsandbytes quantises layers only."
+TRY_A_CARD = '--gpu "RTX 4070 12GB" or --gpu 2x3090 tries a card out; --cards lists them.'
 _RIGHT = ("needs", "of free", "longest", "tokens/s", "parameters", "memory", "bandwidth")
 
 
@@ -36,14 +36,30 @@ def print_fits(fits: Sequence[Fit], chosen: Fit, left: Offload | None, split: Fi
     _say(f"on {_box(chosen.box)}; context {chosen.context:,} tokens, batch {chosen.batch}")
     print_table(
         ("quant", "needs", "of free", "verdict", "longest", "tokens/s", "basis"),
-        [(_name(fit.scheme), *_memory(fit), f"{fit.longest:,}", *_speed(fit)) for fit in fits],
+        [(fit.stored_as, *_memory(fit), f"{fit.longest:,}", *_speed(fit)) for fit in fits],
         right=_RIGHT,
     )
-    _say(f"{_name(chosen.scheme)}: {_bar(chosen.need, chosen.free_bytes)}")
+    _say(f"{chosen.stored_as}: {_bar(chosen.need, chosen.free_bytes)}")
+    if chosen.box.kind == "cpu":
+        _say(_on_cpu(chosen))
     for line in _notes(chosen, left, split):
         _say(line)
     if chosen.share <= 1:
         _say(f"Verify: {command(chosen)}")
+
+
+def _on_cpu(chosen: Fit) -> str:
+    """What serve will do without a GPU, and what the speed rests on."""
+    speed, rests = chosen.speed, "what a copy in memory reaches here"
+    if speed.runs:
+        rests = "what `llmops bench` measured here"
+    will = (
+        f"llmops serve will run it on the CPU, at {_range(chosen)} tokens/s ({rests}: "
+        f"{chosen.box.card.bandwidth / 1e9:.0f} GB/s)."
+        if chosen.share <= 1
+        else "llmops serve would run it on the CPU, and there is not enough free RAM for it."
+    )
+    return f"No NVIDIA GPU answers here. {will} {TRY_A_CARD}"
 
 
 def _notes(chosen: Fit, left: Offload | None, split: Fit | None) -> Iterator[str]:
@@ -63,18 +79,10 @@ def _notes(chosen: Fit, left: Offload | None, split: Fit | None) -> Iterator[str
         )
 
 
-def print_needs(model: Model, needs: Mapping[Scheme, Need], context: int, batch: int) -> None:
-    """Without a card."""
-    _say(f"{model.name}, {model.parameters / 1e9:.2f} billion parameters ({model.source})")
-    _say(f"context {context:,} tokens, batch {batch}")
-    rows = [(_name(each), _gib(it.total), _gib(it.weights), _gib(it.cache)) for each, it in needs.items()]
-    print_table(("quant", "needs", "weights", "cache"), rows, right=("needs", "weights", "cache"))
-
-
 def print_ranking(fits: Sequence[Fit], box: Box, batch: int) -> None:
     """What fits, the largest first."""
     _say(f"On {_box(box)}; context as shown, batch {batch}; the most exact quant that fits")
-    rows = [(fit.model.name, _name(fit.scheme), *_memory(fit), f"{fit.context:,}", *_speed(fit)) for fit in fits]
+    rows = [(fit.model.name, fit.stored_as, *_memory(fit), f"{fit.context:,}", *_speed(fit)) for fit in fits]
     if rows:
         print_table(
             ("model", "quant", "needs", "of free", "verdict", "context", "tokens/s", "basis"),
@@ -83,6 +91,8 @@ def print_ranking(fits: Sequence[Fit], box: Box, batch: int) -> None:
         )
     else:
         _say("None of the known models fits.")
+    if box.kind == "cpu":
+        _say(f"No NVIDIA GPU answers here: llmops serve will run a model on the CPU. {TRY_A_CARD}")
 
 
 def print_models(models: Iterable[Model]) -> None:
@@ -98,7 +108,7 @@ def print_cards(cards: Iterable[Card]) -> None:
 
 
 def _box(box: Box) -> str:
-    free = f"{_gib(box.card.free_bytes)} free" + (" on each" if box.count > 1 else "")
+    free = f"{_gib(box.card.free_bytes)}{' of RAM' * (box.kind == 'cpu')} free" + (" on each" if box.count > 1 else "")
     return f"{box.name} ({free}{', simulated' if box.is_simulated else ''})"
 
 
@@ -119,7 +129,8 @@ def _speed(fit: Fit) -> tuple[str, str]:
 
 
 def _range(fit: Fit) -> str:
-    return f"{fit.speed.low:.0f} to {fit.speed.high:.0f}" if fit.speed.low >= 1 else f"{fit.speed.high:.1f}"
+    low, high = (f"{each:.0f}" if each >= 1 else f"{each:.1g}" for each in (fit.speed.low, fit.speed.high))
+    return low if low == high else f"{low} to {high}"
 
 
 def _bar(told: Need, free_bytes: int) -> str:
@@ -133,10 +144,6 @@ def _bar(told: Need, free_bytes: int) -> str:
 
 def _gib(size: float) -> str:
     return f"{size / _GIB:.2f} GiB" if size < 10 * _GIB else f"{size / _GIB:.1f} GiB"
-
-
-def _name(scheme: Scheme) -> str:
-    return NAMES.get(scheme, scheme)
 
 
 def _say(text: str) -> None:

@@ -11,6 +11,7 @@ import llmops.fit
 from llmops.documents import load_json, text_of
 from llmops.fit.cards import Box, Card, box_of, cards_of
 from llmops.fit.catalogue import RUNTIME_SCHEMES, Hosts, hosts_of, model_named, models_of
+from llmops.fit.cpu_own import cpu_hosts
 from llmops.fit.errors import BadFit
 from llmops.fit.model import Model
 from llmops.fit.own import Measured, own_hosts
@@ -37,14 +38,18 @@ def read_known() -> Known:
     return Known(models, cards, hosts_of((_DATA / "hosts.json").read_text("utf-8"), models, cards))
 
 
-def box_for(text: str | None, known: Known) -> Box | None:
-    """The simulated one that is asked for, else what is here; None without a GPU. Raises BadFit."""
+def box_for(text: str | None, known: Known) -> Box:
+    """The simulated one that is asked for, else the GPUs here, else the processors and RAM. Raises BadFit."""
     if text is not None:
         return box_of(text, known.cards)
     from llmops.gpu.capacity import read_box
 
     box = read_box()
-    return None if box is None else _with_bandwidth(box, known.cards)
+    if box is not None:
+        return _with_bandwidth(box, known.cards)
+    from llmops.gpu.host import read_host
+
+    return read_host()
 
 
 def _with_bandwidth(box: Box, cards: tuple[Card, ...]) -> Box:
@@ -60,14 +65,20 @@ def _with_bandwidth(box: Box, cards: tuple[Card, ...]) -> Box:
     return dataclasses.replace(box, card=card)
 
 
-def with_own_runs(known: Known, box: Box, record: Path) -> Known:
-    """The same, with the pace of this box as its benchmarks in the record tell it, where there is one."""
+def with_own_runs(known: Known, box: Box, record: Path, model: Model | None) -> Known:
+    """The same, with the pace of this box as its benchmarks in the record tell it, where there is one.
+
+    model: the one in question, which may be none of the catalogue.
+    """
     if not record.exists():
         return known
-    return dataclasses.replace(known, hosts={**known.hosts, **own_hosts(_measured(record), known.models, box.card)})
+    models = known.models if model is None else (model, *known.models)
+    runs = _measured(record, on_cpu=box.kind == "cpu")
+    own = cpu_hosts(runs, models, box) if box.kind == "cpu" else own_hosts(runs, models, box.card)
+    return dataclasses.replace(known, hosts={**known.hosts, **own})
 
 
-def _measured(record: Path) -> Iterator[Measured]:
+def _measured(record: Path, *, on_cpu: bool) -> Iterator[Measured]:
     from llmops.events import BenchmarkEvent
     from llmops.events.names import name_of
     from llmops.shell.record import readable_store
@@ -79,18 +90,33 @@ def _measured(record: Path) -> Iterator[Measured]:
         found = [] if store is None else store.benchmarks(limit=_MOST_RUNS)
     for document in found:
         step_s, scheme = told(document, "tpot_p50_s"), told(document, "quantization") or "none"
-        on_a_gpu = told(document, "cuda_version") is not None and told(document, "dtype") in ("bfloat16", "float16")
-        if on_a_gpu and isinstance(step_s, float) and scheme in RUNTIME_SCHEMES:
+        dtypes = ("bfloat16", "float32") if on_cpu else ("bfloat16", "float16")
+        is_like = (told(document, "cuda_version") is None) is on_cpu and told(document, "dtype") in dtypes
+        if is_like and isinstance(step_s, float) and scheme in RUNTIME_SCHEMES:
             yield Measured(str(told(document, "request_model")), cast(Scheme, scheme), step_s)
 
 
 def model_for(name: str, known: Known) -> Model:
     """A folder, a copy in the hub's cache, or one of the catalogue. Raises BadFit."""
     folder = Path(name).expanduser()
+    _refuse_what_is_no_folder(name, folder)
     if (name.strip() and folder.is_dir()) or name.startswith((".", "/", "~")):
         return _from_folder(name, folder)
     cached = _cached(name)
     return model_named(name, known.models) if cached is None else _from_folder(name, cached)
+
+
+def _refuse_what_is_no_folder(name: str, path: Path) -> None:
+    """With the sentence that serve has for it."""
+    from llmops.engine.errors import ModelNotLoaded
+    from llmops.engine.shards import refuse_gguf
+
+    try:
+        refuse_gguf(path, name)
+    except ModelNotLoaded as error:
+        raise BadFit("unknown_model", str(error)) from None
+    if path.is_file():
+        raise BadFit("unknown_model", f"{name!r} is a file: give the folder that holds it.")
 
 
 def _cached(name: str) -> Path | None:

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 from rich.console import Console
 
-from llmops.bench.quality import QUANTIZATIONS, Quality, measure_quality
-from llmops.bench.quality_table import as_quality_table
+from llmops.bench.quality import QUANTIZATIONS, Quality, measure_quality, verdict
+from llmops.bench.quality_table import LEGEND, as_quality_table
 from llmops.engine.build import DEMO_MODEL, calm_openmp
 from llmops.engine.dials import EngineDials, Quantization
 from llmops.engine.errors import EngineError
@@ -41,13 +41,20 @@ def run(settings: Settings, model: str | None, quantizations: Sequence[str], *, 
         print("llmops bench quality: stopped.", file=sys.stderr)
         return _INTERRUPTED
     if as_json:
-        print(json.dumps([each.as_fields() for each in measured], indent=2))
+        verdicts = [None, *(verdict(each, measured[0]) for each in measured[1:])]
+        fields = [each.as_fields() | {"verdict": said} for each, said in zip(measured, verdicts, strict=True)]
+        print(json.dumps(fields, indent=2))
         return 0
     console = Console(highlight=False)
     first = measured[0]
     name = "llmops-demo" if first.model == str(DEMO_MODEL) else safe_line(first.model)
     console.print(f"{name} {first.version} in {first.dtype}, {first.tokens} tokens", markup=False)
     console.print(as_quality_table(measured))
+    console.print(LEGEND, markup=False)
+    for each in measured[1:]:
+        console.print(verdict(each, first), markup=False, soft_wrap=True)
+    if len(measured) == 1:
+        console.print("Only the unquantised model was measured: --quantization nf4 compares another with it.")
     return 0
 
 

@@ -21,7 +21,7 @@ from llmops.store.contract import Questions
 from llmops.store.energy import Energy, energy
 from llmops.store.errors import StoreUnreadable
 from llmops.store.sqlite import open_store
-from llmops.untrusted import safe_line, spelled_out
+from llmops.untrusted import safe_line, spelled_out, with_markup
 
 _PHASES = (("queue_s", "queue", "yellow"), ("prefill_s", "prefill", "cyan"), ("decode_s", "decode", "green"))
 _BAR = 60
@@ -42,7 +42,7 @@ _METERS = (
 
 
 def run(settings: Settings, request_id: str, *, as_json: bool) -> int:
-    """Print it; 1 when there is no such request, 2 without a record."""
+    """Print it; 1 when there is no such request, 2 without a record. An id as an alert spells it is found too."""
     try:
         with contextlib.closing(open_store(settings.state.store, read_only=True)) as store:
             return _show(store, request_id, as_json=as_json)
@@ -52,7 +52,7 @@ def run(settings: Settings, request_id: str, *, as_json: bool) -> int:
 
 
 def _show(store: Questions, request_id: str, *, as_json: bool) -> int:
-    documents = store.request(request_id)
+    documents = store.request(request_id) or store.request(with_markup(request_id))
     if not documents:
         problem = f"no request has the id {request_id!r}, or more than one begins so; `llmops requests` lists them."
         print(f"llmops requests: {spelled_out(problem)}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -26,6 +27,9 @@ _SCREENS = ("overview", "chat")
 _IN_PALETTE = ("overview", "chat", "help", "alerts", "pause", "theme", "quit")
 
 
+_FROM_ELSEWHERE = re.compile(r',\s*url\("https?:[^"]*"\) format\("\w+"\)')
+
+
 class LlmopsApp(App[int]):
     """One feed thread, two screens, dialogs over them."""
 
@@ -44,6 +48,10 @@ class LlmopsApp(App[int]):
         self.add_mode("overview", lambda: OverviewScreen(session))
         self.add_mode("chat", lambda: ChatScreen(session))
         self.set_keymap(dict(session.keys))
+
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = False) -> str:
+        """The screen as an SVG that loads nothing: where the font is not installed, another of fixed width is used."""
+        return _FROM_ELSEWHERE.sub("", super().export_screenshot(title=title, simplify=simplify))
 
     async def on_mount(self) -> None:
         """Begin to look."""

@@ -63,7 +63,6 @@ async def test_schemathesis_finds_no_answer_that_the_document_does_not_know(tmp_
 async def test_the_document_names_every_route_error_and_the_way_in() -> None:
     async with running() as server, httpx.AsyncClient() as http:
         document: dict[str, Any] = (await http.get(f"{server.url}/openapi.json")).json()
-        assert (await http.get(f"{server.url}/docs")).status_code == 200
     assert set(document["paths"]) >= {CHAT, COMPLETIONS, EMBEDDINGS, "/v1/models", "/v1/models/{model}", "/metrics"}
     assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
     assert {} in document["security"]

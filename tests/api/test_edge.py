@@ -24,7 +24,6 @@ PAGE = "http://127.0.0.1:3000"
         ("GET", "/metrics"),
         ("GET", "/ops/snapshot"),
         ("GET", "/openapi.json"),
-        ("GET", "/docs"),
         ("GET", "/nothing"),
         ("DELETE", CHAT),
         ("POST", CHAT),
@@ -39,6 +38,44 @@ async def test_every_response_has_the_id_that_it_was_given_or_a_new_one(method: 
         fresh = await http.request(method, server.url + path, headers={"x-request-id": "has space"})
         assert len(fresh.headers["x-request-id"]) == 32
         assert fresh.headers.get_list("x-request-id") == [fresh.headers["x-request-id"]]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/models"),
+        ("GET", "/health/ready"),
+        ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
+        ("GET", "/nothing"),
+        ("HEAD", "/ops/live"),
+        ("POST", CHAT),
+        ("POST", "/v1/embeddings"),
+        ("OPTIONS", CHAT),
+    ],
+)
+async def test_no_browser_takes_a_response_for_a_page_or_a_script(method: str, path: str) -> None:
+    async with running(cors_origins=[PAGE]) as server, httpx.AsyncClient() as http:
+        headers = {"origin": PAGE, "access-control-request-method": "POST"}
+        response = await http.request(method, server.url + path, headers=headers)
+        assert response.headers.get_list("x-content-type-options") == ["nosniff"]
+        assert response.headers.get_list("content-security-policy") == ["default-src 'none'; frame-ancestors 'none'"]
+        assert "text/html" not in response.headers.get("content-type", "")
+
+
+async def test_a_stream_has_the_headers_of_every_response() -> None:
+    async with running() as server, httpx.AsyncClient() as http:
+        answer = await http.post(server.url + CHAT, json={**HELLO, "stream": True})
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc", "/docs/oauth2-redirect"])
+async def test_no_page_is_served_that_would_load_scripts_from_elsewhere(path: str) -> None:
+    async with running() as server, httpx.AsyncClient() as http:
+        answer = await http.get(server.url + path)
+        assert answer.status_code == 404
+        assert "/openapi.json lists what is" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("path", ["/health", "/v1/models", "/metrics", "/openapi.json", "/ops/live", "/nothing"])

@@ -47,3 +47,11 @@ def test_what_is_unknown_is_a_dash() -> None:
 
 def test_a_run_that_does_not_compare_is_not_shown_as_the_one_before() -> None:
     assert _stripped(_rows(RUN, BEFORE)["TTFT (ms)"])[-2:] == ["--", "--"]
+
+
+def test_a_run_of_something_else_has_a_heading_of_its_own() -> None:
+    out = io.StringIO()
+    Console(file=out, width=120, color_system=None).print(as_table(RUN, None, BEFORE))
+    assert "unlike run" in out.getvalue()
+    assert "before" not in out.getvalue()
+    assert "+25.0 %" in out.getvalue()

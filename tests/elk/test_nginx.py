@@ -150,6 +150,7 @@ def test_what_is_too_large_for_it_is_told_in_the_shape_of_an_api_error(proxy: Pr
         answer = httpx.post(f"{proxy.url}/v1/chat/completions", content=body, headers=given, timeout=30.0)
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
         assert answer.headers.get_list("x-request-id") == [request_id]
+        assert answer.headers.get_list("x-content-type-options") == ["nosniff"]
         assert answer.headers["content-type"].startswith("application/json")
         line = proxy.line_of(request_id)
         assert (line["http.response.status_code"], line["http.request.method"]) == (status, "POST")

@@ -46,3 +46,16 @@ def test_every_field_that_a_request_may_have_is_documented() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     fields = {name for model in (ChatRequest, CompletionRequest, EmbeddingRequest) for name in model.model_fields}
     assert not {name for name in fields if f"`{name}" not in page}
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda path: path.name)
+def test_a_picture_loads_nothing_from_elsewhere(picture: Path) -> None:
+    assert re.findall(r"""(?:url\(|href=|src=|@import)\s*["']?https?:[^"')]*""", picture.read_text("utf-8")) == []
+
+
+def test_pages_show_no_picture_of_another_server() -> None:
+    assert not [page.name for page in PAGES if re.search(r"!\[[^]]*\]\(https?:|<img", page.read_text("utf-8"))]
+
+
+def test_dashboards_name_no_other_server() -> None:
+    assert not [path.name for path in (ROOT / "dashboards").glob("*.json") if "://" in path.read_text("utf-8")]

@@ -29,7 +29,7 @@ def test_texts_are_arguments_whatever_they_say(tmp_path: Path, monkeypatch: pyte
     Desktop().deliver(told)
     *options, title, body = json.loads((tmp_path / "said").read_text())
     assert (options, title) == (["--app-name=llmops", "--urgency=critical", "--"], told.title)
-    assert "&lt;b&gt;bold&lt;/b&gt; &amp; " in body
+    assert "＜b＞bold＜/b＞ ＆ " in body
     assert "显存 $(touch pwned)" in body
     assert body.isprintable()
 

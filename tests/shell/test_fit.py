@@ -13,6 +13,9 @@ from typer.testing import CliRunner
 
 from llmops.cli import app
 from llmops.engine.build import DEMO_MODEL
+from llmops.engine.dials import EngineDials
+from llmops.engine.errors import ModelNotLoaded
+from llmops.engine.finding import find
 from llmops.settings import StateSettings
 from llmops.store import open_store
 from tests.gpu.driver import Driver
@@ -106,15 +109,69 @@ def test_a_question_that_is_wrong_gets_one_sentence_and_exit_2(arguments: list[s
 
 
 @pytest.mark.usefixtures("without_gpu")
-def test_without_a_gpu_it_says_so_and_how_to_try_one_out() -> None:
-    code, shown, _ = fit()
-    assert code == 1
-    assert '--gpu "RTX 4070 12GB"' in shown
-    code, shown, _ = fit(QWEN, "--ctx", "8192")
+def test_without_a_gpu_it_judges_the_ram_and_says_that_the_cpu_will_serve(tmp_path: Path) -> None:
+    code, shown, _ = fit(str(DEMO_MODEL), "--state", str(tmp_path))
     assert code == 0
-    assert "needs" in shown and "no NVIDIA GPU" in shown
-    assert told()["box"] is None
-    assert [each["quant"] for each in told(QWEN)["fits"]] == ["bf16", "int8", "nf4", "nf4-double"]
+    assert "of RAM free" in shown
+    assert "No NVIDIA GPU answers here. llmops serve will run it on the CPU, at " in shown
+    assert '--gpu "RTX 4070 12GB"' in shown
+    assert "memory bandwidth" in shown
+    code, shown, _ = fit("--state", str(tmp_path))
+    assert code == 0
+    assert "llmops serve will run a model on the CPU" in shown
+    found = told(str(DEMO_MODEL), "--state", str(tmp_path))
+    assert (found["box"]["kind"], found["best"] in ("float32", "bf16")) == ("cpu", True)
+    assert found["fits"][0]["tokens_per_s"]["basis"] == "memory bandwidth"
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_what_is_too_large_for_the_ram_is_exit_1(tmp_path: Path) -> None:
+    code, shown, _ = fit("Llama-3.1-70B", "--ctx", "100000", "--batch", "4096", "--state", str(tmp_path))
+    assert code == 1
+    assert "there is not enough free RAM for it" in shown
+    assert fit("--speed", "1e12", "--state", str(tmp_path))[0] == 1
+
+
+@pytest.mark.usefixtures("without_gpu")
+@pytest.mark.parametrize(
+    "question", [["no/such-model"], [QWEN, "--quant", "q4"], [QWEN, "--ctx", "40000"], ["README.md"]]
+)
+def test_a_wrong_question_is_exit_2_without_a_gpu_too(question: list[str], tmp_path: Path) -> None:
+    assert fit(*question, "--state", str(tmp_path))[0] == 2
+
+
+@pytest.mark.usefixtures("without_gpu")
+def test_without_a_gpu_the_record_s_own_runs_say_how_fast(tmp_path: Path) -> None:
+    store = open_store(StateSettings(directory=tmp_path).store)
+    store.record(
+        [
+            benchmark(1.0, request_model=DEMO_MODEL.name, tpot_p50_s=0.01, dtype="float32"),
+            benchmark(2.0, "b2", request_model="Qwen2.5-0.5B-Instruct", tpot_p50_s=0.3, dtype="float32"),
+        ]
+    )
+    store.close()
+    row = told(str(DEMO_MODEL), "--ctx", "1", "--state", str(tmp_path))["fits"][0]
+    assert row["tokens_per_s"]["basis"] == "measured here"
+    assert row["tokens_per_s"]["low"] < 100 < row["tokens_per_s"]["high"]
+    assert told("Qwen3-0.6B", "--state", str(tmp_path))["fits"][0]["tokens_per_s"]["basis"] == "calibrated here"
+    assert "what `llmops bench` measured here" in fit(str(DEMO_MODEL), "--state", str(tmp_path))[1]
+
+
+def test_a_gguf_gets_the_sentence_that_serve_has(tmp_path: Path) -> None:
+    file = tmp_path / "small.Q4_1.gguf"
+    file.write_bytes(b"GGUF")
+    for name in (str(file), str(tmp_path)):
+        code, shown, said = fit(name, "--gpu", "4090")
+        assert (code, shown) == (2, "")
+        with pytest.raises(ModelNotLoaded) as refused:
+            find(name, EngineDials())
+        assert said == f"llmops fit: {refused.value}\n"
+        assert "llama-server" in said
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    assert "is a file: give the folder that holds it." in fit(str(tmp_path / "model.safetensors"), "--gpu", "4090")[2]
 
 
 def test_the_lists_are_there() -> None:

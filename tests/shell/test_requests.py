@@ -24,6 +24,7 @@ from llmops.shell.requests import LATE_S, newcomers
 from llmops.shell.tabular import Form
 from llmops.store import MemoryStore, SqliteStore, open_store
 from llmops.store.conditions import Comparison, Every
+from llmops.untrusted import without_markup
 from llmops.up import free_port
 from tests.store.events import document, request
 
@@ -52,6 +53,16 @@ def store(settings: Settings) -> Iterator[SqliteStore]:
 
 def run(settings: Settings, text: str | None = None, *, form: Form = "table", since: str | None = None) -> int:
     return verb.run(settings, text, since=since, limit=50, form=form, follow=False)
+
+
+def test_an_id_is_found_as_an_alert_spells_it(
+    settings: Settings, store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Alerts take the markup out of ids; their command is pasted as it stands."""
+    store.record([request(NOW, request_id="http://evil.example/<!channel>")])
+    assert one.run(settings, without_markup("http://evil.example/<!channel>"), as_json=True) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["request"]["http.request.id"] == "http://evil.example/<!channel>"
 
 
 @pytest.mark.usefixtures("store")

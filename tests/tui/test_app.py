@@ -22,7 +22,9 @@ def test_a_screenshot_needs_no_terminal(tmp_path: Path) -> None:
     for screen, expected in (("overview", "Requests"), ("chat", "haiku")):
         picture = tmp_path / f"{screen}.svg"
         screenshot(app_over(), picture, (100, 28), "chat" if screen == "chat" else "overview", settle_s=0.2)
-        assert expected in picture.read_text(encoding="utf-8")
+        drawn = picture.read_text(encoding="utf-8")
+        assert expected in drawn
+        assert "url(" not in drawn.replace("url(#", "")  # nothing is loaded from elsewhere
 
 
 def seen(app: LlmopsApp) -> Overview:
