@@ -15,9 +15,10 @@ from llmops.admission.identity import is_loopback
 from llmops.api.correlation import new_id
 from llmops.api.door import Door
 from llmops.engine.build import build_embedding, build_engine
-from llmops.engine.contract import Engine
+from llmops.engine.contract import Engine, Sampling
 from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
 from llmops.events import Emit
+from llmops.events.snapshot import RequestDefaults
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
@@ -50,6 +51,7 @@ def engine_of(settings: EngineSettings, state: Path, spare_running: int) -> Engi
         max_running=settings.max_running + spare_running,
         max_model_len=settings.max_model_len,
         kv_cache_bytes=settings.kv_cache_bytes,
+        sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p, top_k=settings.top_k),
         stall_s=settings.stall_s,
         hang_s=settings.hang_s,
         echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
@@ -156,6 +158,11 @@ def speed_of(settings: Settings) -> SpeedEstimate:
             per_token_s=objectives.speed_per_token_s,
         )
     )
+
+
+def defaults_of(settings: Settings) -> RequestDefaults:
+    """What applies where a request does not say, as far as the settings know it: the engine adds the sampling."""
+    return RequestDefaults(max_tokens=settings.admission.default_max_tokens, stop_loops=settings.engine.stop_loops)
 
 
 def user_key_of(path: Path) -> bytes:

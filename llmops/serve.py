@@ -24,7 +24,16 @@ from llmops.api.live import LiveFeed
 from llmops.api.metrics import Metrics
 from llmops.api.server import Server, bind
 from llmops.api.station import Station
-from llmops.assembly import door_of, embeddings_of, engine_of, gate_of, inference_of, speed_of, user_key_of
+from llmops.assembly import (
+    defaults_of,
+    door_of,
+    embeddings_of,
+    engine_of,
+    gate_of,
+    inference_of,
+    speed_of,
+    user_key_of,
+)
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Event, SampleEvent
 from llmops.gpu.build import build_sampler
@@ -79,6 +88,7 @@ async def _serve(settings: Settings, sock: socket.socket, sampler: Sampler, user
         model_name=_name_while_loading(settings.engine),
         environment=_versions(),
         sample_interval_s=settings.gpu.interval_s,
+        request_defaults=defaults_of(settings),
         speed=speed_of(settings),
     )
     metrics = _metrics(station)

@@ -22,6 +22,17 @@ class ModelSnapshot:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDefaults:
+    """What applies where a request does not say; None: off, or left to an upstream that does not tell."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_loops: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceSnapshot:
     """The last sample of one device; None where it cannot be read."""
 
@@ -67,6 +78,7 @@ class ServeSnapshot:
     """Of one answer that has the server to itself, as measured at the start and by requests since; None: not known."""
     expected_input_tokens_per_s: float | None = None
     """The same of reading a prompt."""
+    defaults: RequestDefaults = RequestDefaults()
     devices: tuple[DeviceSnapshot, ...] = ()
     sample_interval_s: float = 1.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
