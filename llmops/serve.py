@@ -34,6 +34,7 @@ from llmops.assembly import (
     speed_of,
     user_key_of,
 )
+from llmops.engine.contract import ModelCard
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Event, SampleEvent
 from llmops.gpu.build import build_sampler
@@ -171,7 +172,7 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
     card, loaded_s = station.engine.card, time.monotonic() - started
     gate = station.gate
     told = await speed.begin(station.engine, lambda: gate.draining or gate.running + gate.waiting > 0)
-    _log.info("%s is ready on %s after %.1f s; %s", card.id, url, loaded_s, told)
+    _log.info("%s is ready on %s after %.1f s%s; %s", card.id, url, loaded_s, _told_of(card), told)
     while station.engine.health().state != "dead":
         await asyncio.sleep(0.5)
         speed.follow()
@@ -180,6 +181,12 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
     _log.error("the engine is dead (%s): ending, so that whoever supervises can start afresh", station.engine.health())
     server.finish()
     return 1
+
+
+def _told_of(card: ModelCard) -> str:
+    """What a start says of the model besides its speed: memory, and the longest conversation."""
+    memory = card.memory_sentence()
+    return f": {memory}, prompt and answer up to {card.max_model_len:,} tokens" if memory else ""
 
 
 def _settle_memory() -> None:

@@ -112,6 +112,8 @@ def _model(card: ModelCard) -> ModelSnapshot:
         quantization=card.quantization,
         max_model_len=card.max_model_len,
         is_demo=card.is_demo,
+        weights_bytes=card.weights_bytes,
+        cache_bytes=card.cache_bytes,
     )
 
 

@@ -96,6 +96,9 @@ class TransformersEngine:
             cache_tokens=live.plan.tokens,
             fair_share=_FAIR_SHARE.get(loaded.model.device.type, _FAIR_SHARE_ELSEWHERE),
             cuda_version=cuda_version(loaded.model.device.type),
+            weights_bytes=loaded.weights_bytes,
+            cache_bytes=live.plan.cache_bytes,
+            takes_as_used=loaded.model.device.type == "cpu",
             sampling=self._default,
         )
 

@@ -19,6 +19,9 @@ class ModelSnapshot:
     quantization: str | None = None
     max_model_len: int | None = None
     is_demo: bool = False
+    weights_bytes: int | None = None
+    cache_bytes: int | None = None
+    """The most that its KV cache may take; on a CPU it takes memory as it is used, on a GPU all of it at the start."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

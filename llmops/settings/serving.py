@@ -71,7 +71,11 @@ class EngineSettings(Section):
     trust_remote_code: bool = Field(False, description="run Python code that a model brings: read it first")
     max_running: int = Field(16, gt=0, description="generations that share a batch; further ones wait in the queue")
     max_model_len: int | None = Field(None, gt=0, description="cap on prompt + answer in tokens; empty: the model's")
-    kv_cache_bytes: int | None = Field(None, gt=0, description="memory for the KV cache; empty: sized to the load")
+    kv_cache_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="most memory of the KV cache; empty: on a CPU an eighth of what is free, else most of a GPU",
+    )
     temperature: float | None = Field(
         None,
         ge=0,
