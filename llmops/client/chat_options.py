@@ -50,7 +50,8 @@ class ChatOptions:
 
     def with_value(self, name: str, value: str | Value | None) -> ChatOptions:
         """The same with one of them changed."""
-        return dataclasses.replace(self, **{name: value})
+        change: dict[str, Any] = {name: value}
+        return dataclasses.replace(self, **change)
 
     def sampling(self) -> dict[str, Any]:
         """What is sent, by name: nothing that the server decides."""

@@ -41,7 +41,8 @@ def options_of(system: str | None, sampling: Mapping[str, str | None]) -> ChatOp
             options = options if text is None else options.with_value(name, allowed.read(text))
         except (ValueError, OverflowError):
             flag, kind = f"--{name.replace('_', '-')}", "whole number" if allowed.is_whole else "number"
-            within = f"{'above' if allowed.is_above else 'from'} {allowed.least:.0f} to {allowed.most:.0f}"
+            least, most = f"{allowed.least:.0f}", f"{allowed.most:.0f}"
+            within = f"above {least} and at most {most}" if allowed.is_above else f"from {least} to {most}"
             print(f"llmops chat: {flag} must be a {kind} {within}, not {spelled_out(str(text))!r}.", file=sys.stderr)
             return None
     return options

@@ -28,5 +28,6 @@ def test_sampling_defaults_are_the_operator_s_then_the_model_s_then_moderate_one
     own: dict[str, Any], chosen: Sampling, used: Sampling, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert served_default("m", chosen, model_default(GenerationConfig(**own))) == used
+    config = GenerationConfig(**own)  # type: ignore[no-untyped-call]
+    assert served_default("m", chosen, model_default(config)) == used
     assert f"sampling defaults of m: temperature {used.temperature:g}, top_p {used.top_p:g}" in caplog.messages[-1]
