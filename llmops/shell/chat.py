@@ -43,7 +43,7 @@ def options_of(system: str | None, sampling: Mapping[str, str | None]) -> ChatOp
             flag, kind = f"--{name.replace('_', '-')}", "whole number" if allowed.is_whole else "number"
             least, most = f"{allowed.least:.0f}", f"{allowed.most:.0f}"
             within = f"above {least} and at most {most}" if allowed.is_above else f"from {least} to {most}"
-            print(f"llmops chat: {flag} must be a {kind} {within}, not {spelled_out(str(text))!r}.", file=sys.stderr)
+            print(f"llmops chat: {flag} must be a {kind} {within}, not '{spelled_out(str(text))}'.", file=sys.stderr)
             return None
     return options
 
