@@ -21,9 +21,10 @@ from llmops.api.door import Door
 from llmops.api.file_limit import connections_within
 from llmops.api.server import bind
 from llmops.engine.build import build_embedding, build_engine
-from llmops.engine.contract import Engine
+from llmops.engine.contract import Engine, Sampling
 from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
 from llmops.events import Emit
+from llmops.events.snapshot import RequestDefaults
 from llmops.gpu.build import build_sampler
 from llmops.gpu.contract import Sampler
 from llmops.inference.embedding import Embeddings
@@ -65,6 +66,7 @@ def engine_of(settings: EngineSettings, state: Path, spare_running: int) -> Engi
         max_running=settings.max_running + spare_running,
         max_model_len=settings.max_model_len,
         kv_cache_bytes=settings.kv_cache_bytes,
+        sampling=Sampling(temperature=settings.temperature, top_p=settings.top_p, top_k=settings.top_k),
         stall_s=settings.stall_s,
         hang_s=settings.hang_s,
         echo=EchoDials(tokens_per_s=settings.echo_tokens_per_s, ttft_s=settings.echo_ttft_s),
@@ -265,3 +267,8 @@ def prepare(settings: Settings) -> Start:
         previous_exit=previous_exit,
         deferred=deferred,
     )
+
+
+def defaults_of(settings: Settings) -> RequestDefaults:
+    """What applies where a request does not say, as far as the settings know it: the engine adds the sampling."""
+    return RequestDefaults(max_tokens=settings.admission.default_max_tokens, stop_loops=settings.engine.stop_loops)

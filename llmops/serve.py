@@ -26,6 +26,7 @@ from llmops.api.station import Station
 from llmops.assembly import (
     Start,
     connection_limits_of,
+    defaults_of,
     embeddings_of,
     engine_of,
     gate_of,
@@ -33,6 +34,7 @@ from llmops.assembly import (
     prepare,
     speed_of,
 )
+from llmops.engine.contract import ModelCard
 from llmops.engine.errors import EngineError
 from llmops.events import Bus, Event, SampleEvent
 from llmops.gpu.contract import Sampler, SamplerUnavailable
@@ -84,6 +86,7 @@ async def _serve(settings: Settings, start: Start) -> int:
         model_name=_name_while_loading(settings.engine),
         environment=_versions(),
         sample_interval_s=settings.gpu.interval_s,
+        request_defaults=defaults_of(settings),
         speed=speed_of(settings),
     )
     metrics = _metrics(station)
@@ -176,7 +179,7 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
     card, loaded_s = station.engine.card, time.monotonic() - started
     gate = station.gate
     told = await speed.begin(station.engine, lambda: gate.draining or gate.running + gate.waiting > 0)
-    _log.info("%s is ready on %s after %.1f s; %s", card.id, url, loaded_s, told)
+    _log.info("%s is ready on %s after %.1f s%s; %s", card.id, url, loaded_s, _told_of(card), told)
     while station.engine.health().state != "dead":
         await asyncio.sleep(0.5)
         speed.follow()
@@ -191,6 +194,12 @@ async def _write_deferred(deferred: DeferredWrites) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
         await asyncio.to_thread(deferred.retry)
+
+
+def _told_of(card: ModelCard) -> str:
+    """What a start says of the model besides its speed: memory, and the longest conversation."""
+    memory = card.memory_sentence()
+    return f": {memory}, prompt and answer up to {card.max_model_len:,} tokens" if memory else ""
 
 
 def _settle_memory() -> None:

@@ -25,7 +25,7 @@ from llmops.api.embeddings import EmbeddingsRoute
 from llmops.api.errors import body_of, describe
 from llmops.api.live import LiveFeed
 from llmops.api.metrics import CONTENT_TYPE, Metrics
-from llmops.api.replies import ErrorReply, HealthReply, ServedModel, ServedModels
+from llmops.api.replies import Defaults, ErrorReply, HealthReply, ServedModel, ServedModels
 from llmops.api.schema import MAX_NAME
 from llmops.api.shapes import CHAT_SHAPE, COMPLETION_SHAPE, EMBEDDINGS
 from llmops.api.station import Station
@@ -104,17 +104,20 @@ async def _turned_away(door: Door, scope: Scope, send: Send) -> bool:
 
 def _add_models(app: FastAPI, station: Station, embeddings: Embeddings | None) -> None:
     def served() -> list[ServedModel]:
-        cards = ((card.id, card.max_model_len) for card in (station.card, embeddings and embeddings.card) if card)
+        defaults = Defaults(**dataclasses.asdict(station.defaults))
+        answers, embeds = station.card, embeddings and embeddings.card
         return [
             ServedModel(
-                id=name,
+                id=card.id,
                 object="model",
                 created=int(station.started_at),
                 owned_by="llmops",
-                root=name,
-                max_model_len=max_model_len,
+                root=card.id,
+                max_model_len=card.max_model_len,
+                defaults=defaults if card is answers else None,
             )
-            for name, max_model_len in cards
+            for card in (answers, embeds)
+            if card
         ]
 
     @app.get("/v1/models", tags=["openai"])

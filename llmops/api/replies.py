@@ -156,6 +156,16 @@ class EmbeddingReply(Reply):
     usage: EmbeddingUsage
 
 
+class Defaults(Reply):
+    """What applies where a request does not say; null: off, or left to an upstream that does not tell."""
+
+    max_tokens: int | None = Field(description="of a chat: the longest answer, or less where the context has less room")
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    stop_loops: bool
+
+
 class ServedModel(Reply):
     """A model that is served here."""
 
@@ -165,6 +175,7 @@ class ServedModel(Reply):
     owned_by: str
     root: str
     max_model_len: int = Field(description="prompt and answer together, in tokens")
+    defaults: Defaults | None = Field(None, description="of the model that answers")
 
 
 class ServedModels(Reply):

@@ -195,7 +195,8 @@ class CompletionRequest(TextRequest):
         return Ask(
             prompt=self.prompt if isinstance(self.prompt, str) else self.prompt[0],
             model=self.model,
-            max_tokens=self.max_tokens or COMPLETION_TOKENS,
+            max_tokens=self.max_tokens,
+            default_max_tokens=COMPLETION_TOKENS,
             sampling=self.sampling,
             stop=self.stops,
             stream=bool(self.stream),

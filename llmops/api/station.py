@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from llmops.admission.gate import Gate
-from llmops.engine.contract import Engine, ModelCard
+from llmops.engine.contract import Engine, ModelCard, Sampling
 from llmops.engine.errors import EngineError
 from llmops.events import SCHEMA_VERSION, Bus, SampleEvent
-from llmops.events.snapshot import DeviceSnapshot, ModelSnapshot, ServeSnapshot, ServeState
+from llmops.events.snapshot import DeviceSnapshot, ModelSnapshot, RequestDefaults, ServeSnapshot, ServeState
 from llmops.inference.meter import TokenMeter
 from llmops.inference.speed import SpeedEstimate
 
@@ -32,6 +32,7 @@ class Station:
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
     speed: SpeedEstimate = dataclasses.field(default_factory=SpeedEstimate)
     sample_interval_s: float = 1.0
+    request_defaults: RequestDefaults = RequestDefaults()
     devices: Callable[[], tuple[SampleEvent, ...]] = tuple
     outcomes: dict[str, int] = dataclasses.field(default_factory=dict)
     refusals: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -50,6 +51,14 @@ class Station:
             return self.engine.card
         except EngineError:
             return None
+
+    @property
+    def defaults(self) -> RequestDefaults:
+        """What applies where a request does not say."""
+        sampling = Sampling() if self.card is None else self.card.sampling
+        return dataclasses.replace(
+            self.request_defaults, temperature=sampling.temperature, top_p=sampling.top_p, top_k=sampling.top_k
+        )
 
     def snapshot(self) -> ServeSnapshot:
         """Everything at this moment; costs microseconds and never waits."""
@@ -78,6 +87,7 @@ class Station:
             events_trouble=self.bus.trouble,
             expected_output_tokens_per_s=self.speed.speed.output_tokens_per_s,
             expected_input_tokens_per_s=self.speed.speed.input_tokens_per_s,
+            defaults=self.defaults,
             devices=tuple(_device(sample) for sample in devices),
             sample_interval_s=self.sample_interval_s,
             environment=self.environment | _of_the_card(card, devices),
@@ -102,6 +112,8 @@ def _model(card: ModelCard) -> ModelSnapshot:
         quantization=card.quantization,
         max_model_len=card.max_model_len,
         is_demo=card.is_demo,
+        weights_bytes=card.weights_bytes,
+        cache_bytes=card.cache_bytes,
     )
 
 

@@ -18,19 +18,26 @@ app.add_typer(bench_app, name="bench")
 def chat(
     message: Annotated[str | None, typer.Option("--message", "-m", help="What to say; none: standard input.")] = None,
     url: Url = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer in tokens.")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0.0, max=2.0, help="0 is greedy.")] = None,
+    system: Annotated[str | None, typer.Option(help="System prompt: text that stands before the message.")] = None,
+    max_tokens: Annotated[str | None, typer.Option(help="Longest answer in tokens.")] = None,
+    temperature: Annotated[str | None, typer.Option(help="0 to 2; 0 is greedy. None: the server's default.")] = None,
+    top_p: Annotated[str | None, typer.Option(help="Above 0, at most 1.")] = None,
+    top_k: Annotated[str | None, typer.Option(help="1 or more.")] = None,
+    seed: Annotated[str | None, typer.Option(help="The same seed gives the same answer.")] = None,
 ) -> None:
     """Ask once, print the answer."""
+    sampling = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "top_k": top_k, "seed": seed}
     loaded = load_dials({"watch.serve_url": url})
     if message is None and sys.stdin.isatty():
         sys.stderr.write('llmops chat: say something with -m "...", or pipe it in. For a conversation: llmops tui.\n')
         raise typer.Exit(2)
     from llmops.shell import chat as verb
 
-    text = sys.stdin.buffer.read().decode("utf-8", "replace") if message is None else message
-    key = loaded.settings.watch.key
-    raise typer.Exit(verb.run(url_of(loaded), text, api_key=key, max_tokens=max_tokens, temperature=temperature))
+    options = verb.options_of(system, sampling)
+    text = verb.standard_input(loaded.settings.serve.max_body_bytes) if message is None else message
+    if options is None or text is None:
+        raise typer.Exit(2)
+    raise typer.Exit(verb.run(url_of(loaded), text, api_key=loaded.settings.watch.key, options=options))
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -21,11 +22,12 @@ _LONGEST_MESSAGE = 500  # characters of an error body that is not ours, such as 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """One model of `/v1/models`. root: what it was loaded from."""
+    """One model of `/v1/models`. root: what it was loaded from; defaults: what applies where a request does not say."""
 
     id: str
     root: str | None = None
     max_model_len: int | None = None
+    defaults: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +66,12 @@ def read_models(url: str, response: httpx.Response) -> tuple[ServedModel, ...]:
     if not isinstance(rows, list):
         raise ServeUnreachable(url, "another server answers there")
     return tuple(
-        ServedModel(id=row["id"], root=_text(row.get("root")), max_model_len=_count(row.get("max_model_len")))
+        ServedModel(
+            id=row["id"],
+            root=_text(row.get("root")),
+            max_model_len=_count(row.get("max_model_len")),
+            defaults=_numbers(row.get("defaults")),
+        )
         for row in rows
         if isinstance(row, dict) and isinstance(row.get("id"), str)
     )
@@ -120,6 +127,11 @@ def _mapping(value: object) -> dict[str, Any]:
 def _text(value: object) -> str | None:
     """The string, with lone surrogates replaced: JSON may carry them, no terminal can print them."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+
+
+def _numbers(value: object) -> dict[str, float]:
+    found = {name: number for name, number in _mapping(value).items() if isinstance(number, int | float)}
+    return {name: number for name, number in found.items() if not isinstance(number, bool) and math.isfinite(number)}
 
 
 def _count(value: object) -> int | None:

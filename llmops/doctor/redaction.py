@@ -22,7 +22,7 @@ _OUR_WORDS = frozenset(
         *("stopped_by", "priority", "device_type", "vendor", "device_model", "driver_version", "throttle_reasons"),
         *("action", "rule_id", "rule_name", "severity", "state", "slo_name", "window_short", "window_long"),
         *("channel_outcome", "suite", "trigger", "torch_version", "transformers_version", "bitsandbytes_version"),
-        "cuda_version",
+        *("cuda_version", "defaults"),
     }
 )
 """Attributes of events whose text is chosen by us, never by a client."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import psutil
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.continuous_batching.continuous_api import BackgroundThreadStatus
 
 from llmops.engine import cpu_attention, prompt_scheduler
+from llmops.engine.cache_memory import CacheMemory, available_bytes
 from llmops.engine.cache_plan import PAGE_SIZE, CachePlan, plan_cache
 from llmops.engine.cpu_linear import LinearLayers
 from llmops.engine.dials import EngineDials
@@ -26,9 +27,11 @@ from llmops.engine.placing import is_offloaded
 from llmops.engine.sampling import Draw
 
 _CPU_SHARE, _CPU_LEAST_BYTES, _CPU_MOST_BYTES = 1 / 8, 512 << 20, 4 << 30
-"""Of the memory that nobody uses: on a CPU the model shares it with everything else that the machine does."""
+"""Of the memory that is free: on a CPU the model shares it with everything else that the machine does. It is the most
+that the cache may take; it takes what it holds."""
 _CUDA_SHARE = 0.8
 _CLOSE_TIMEOUT_S = 10.0
+_GIVE_BACK_AFTER_S = 60.0
 
 
 class BatchLoop:
@@ -73,6 +76,8 @@ class BatchLoop:
             ),
         )
         self._manager.logit_processor = self.draws
+        self._memory = CacheMemory(self._manager) if on_cpu else None  # a card's is taken as a whole
+        self.given_back_at = -math.inf
 
     def start(self) -> None:
         """Returns at once; the cache is laid out by the loop's thread."""
@@ -121,6 +126,22 @@ class BatchLoop:
         """Nothing that was computed for ended generations is shared with those who come from now on."""
         self.draws.between_steps = self._evict
 
+    def give_back(self, now: float, *, is_busy: bool) -> bool:
+        """Before the next step, release memory of what is free and of old ended prompts: once a minute while steps are
+        made, and once a minute after the last one. Returns whether it is due."""
+        stepped_at = self.draws.stepped_at
+        since = self.given_back_at if is_busy else stepped_at
+        if self._memory is None or stepped_at <= self.given_back_at or now - since < _GIVE_BACK_AFTER_S:
+            return False
+        if self.draws.between_steps is None:
+            self.draws.between_steps = functools.partial(self._give_back, self.plan.kept_tokens(is_busy=is_busy))
+        self.given_back_at = now
+        return True
+
+    def _give_back(self, keep_tokens: int) -> None:
+        if self._memory is not None and self._manager.batch_processor is not None:
+            self._memory.give_back(self._manager.batch_processor.cache, keep_tokens)
+
     def _evict(self) -> None:
         if self._manager.batch_processor is not None:
             self._manager.batch_processor.cache.evict_cached_blocks()
@@ -148,6 +169,8 @@ class BatchLoop:
             self._manager.stop(block=True, timeout=_CLOSE_TIMEOUT_S, hard_stop=True)
         finally:
             self._manager.background_thread_status.fatal_error = None  # its traceback holds tensors
+        if self._memory is not None and not self._manager.is_running():
+            self._memory.close()
 
     def _forget(self, key: str) -> None:
         with self._manager.output_router._lock:
@@ -191,7 +214,7 @@ def plan_for(loaded: Loaded, dials: EngineDials) -> CachePlan:
 
 def _budget_bytes(device: torch.device) -> int:
     if device.type == "cpu":
-        share_bytes = int(psutil.virtual_memory().available * _CPU_SHARE)
+        share_bytes = int(available_bytes() * _CPU_SHARE)
         return min(max(share_bytes, _CPU_LEAST_BYTES), _CPU_MOST_BYTES)
     free_bytes, _ = torch.cuda.mem_get_info(device)
     return int(free_bytes * _CUDA_SHARE)

@@ -25,7 +25,7 @@ def build_engine(
     if kind == "echo":
         from llmops.engine.echo import EchoEngine
 
-        return EchoEngine(dials.echo)
+        return EchoEngine(dials.echo, sampling=dials.sampling)
     if kind == "upstream":
         from llmops.engine.upstream import UpstreamEngine
 

@@ -8,6 +8,8 @@ import dataclasses
 PAGE_SIZE = 32
 # The scheduler stops taking new prompts when less than 15 % of the pages are free.
 USABLE = 0.85
+# Of ended requests: what a cache that gives memory back keeps for those that begin alike.
+_KEPT_TOKENS_A_RUN, _KEPT_TOKENS_IDLE = 1024, 4096
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,15 @@ class CachePlan:
     def tokens(self) -> int:
         """Prompts and answers that it holds at once."""
         return longest(self.num_blocks)
+
+    @property
+    def cache_bytes(self) -> int:
+        """All pages."""
+        return self.num_blocks * PAGE_SIZE * self.kv_bytes_per_token
+
+    def kept_tokens(self, *, is_busy: bool) -> int:
+        """Prompts of ended requests that keep their memory, where a cache gives memory back."""
+        return _KEPT_TOKENS_A_RUN * self.max_running if is_busy else _KEPT_TOKENS_IDLE
 
     @property
     def held_bytes(self) -> int:

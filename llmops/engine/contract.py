@@ -26,7 +26,7 @@ Prompt: TypeAlias = Sequence[Message] | str
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
-    """How the next token is chosen. None: the model's own generation default.
+    """How the next token is chosen. None: the default of the server, or of the upstream.
 
     temperature 0 is greedy; temperature in [0, 2], top_p in (0, 1], top_k >= 1 or None for off.
     """
@@ -35,6 +35,15 @@ class Sampling:
     top_p: float | None = None
     top_k: int | None = None
     seed: int | None = None
+
+    def over(self, default: Sampling) -> Sampling:
+        """These values, and those of `default` where one is None."""
+        return Sampling(
+            temperature=default.temperature if self.temperature is None else self.temperature,
+            top_p=default.top_p if self.top_p is None else self.top_p,
+            top_k=default.top_k if self.top_k is None else self.top_k,
+            seed=default.seed if self.seed is None else self.seed,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +98,9 @@ class ModelCard:
     fair_share: of the generations that it runs at once, how many may be one user's and leave another's at least half as
     quick as alone; 1: they do not slow each other down.
     cuda_version: of the torch that computes on a card; None: it computes elsewhere, or nothing is known of it.
+    weights_bytes: as measured after loading. cache_bytes: the most that the KV cache may take; takes_as_used: it takes
+    memory as it is written and gives it back, else all of it at the start.
+    sampling: the values that apply where a request names none; None in it: off, or not known of an upstream.
     """
 
     id: str
@@ -101,6 +113,25 @@ class ModelCard:
     cache_tokens: int | None = None
     fair_share: float = 1.0
     cuda_version: str | None = None
+    weights_bytes: int | None = None
+    cache_bytes: int | None = None
+    takes_as_used: bool = False
+    sampling: Sampling = Sampling()
+
+    def memory_sentence(self) -> str:
+        """As in "weights 538 MB, KV cache up to 2.9 GB as it is used (59,000 tokens)"; empty where nothing is known."""
+        parts = [] if self.weights_bytes is None else [f"weights {_in_words(self.weights_bytes)}"]
+        if self.cache_bytes is not None:
+            most = _in_words(self.cache_bytes)
+            held = f"up to {most} as it is used" if self.takes_as_used else f"{most}, taken at the start"
+            parts.append(f"KV cache {held} ({self.cache_tokens:,} tokens)")
+        elif self.weights_bytes is not None:
+            parts.append("a KV cache that grows with each answer")
+        return ", ".join(parts)
+
+
+def _in_words(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

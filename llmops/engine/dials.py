@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from llmops.engine.contract import Sampling
+
 EngineKind: TypeAlias = Literal["transformers", "transformers-sequential", "upstream", "echo"]
 Dtype: TypeAlias = Literal["auto", "float32", "bfloat16", "float16"]
 Quantization: TypeAlias = Literal["none", "nf4", "nf4-double", "int8"]
@@ -68,6 +70,7 @@ class EngineDials:
     cpu_offload: layers that find no place on the GPU stay in RAM and visit it for each step.
     tensor_parallel: GPUs that share each layer; this engine has one.
     offline: the hub is never asked.
+    sampling: for requests that name no value of their own; None in it leaves the model's, top_k 0 turns that off.
     cache_directory: where content hashes are remembered; None remembers none.
     """
 
@@ -89,6 +92,7 @@ class EngineDials:
     offline: bool = False
     trust_remote_code: bool = False
     cache_directory: Path | None = None
+    sampling: Sampling = Sampling()
     probe_timeout_s: float = 120.0
     stall_s: float = 30.0
     hang_s: float = 180.0

@@ -19,6 +19,7 @@ from llmops.engine.contract import (
     ModelCard,
     Piece,
     Prompt,
+    Sampling,
     StoppedBy,
 )
 from llmops.engine.dials import EchoDials
@@ -37,8 +38,15 @@ _LOST = "\u2026"
 class EchoEngine:
     """The contract's fake: deterministic, paced on an absolute schedule, hundreds of generations at once."""
 
-    def __init__(self, dials: EchoDials | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        dials: EchoDials | None = None,
+        *,
+        sampling: Sampling | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._dials = dials or EchoDials()
+        self._sampling = sampling or Sampling()
         self._clock = clock
         self._texts: dict[int, str] = {}
         self._count = itertools.count(1)
@@ -55,6 +63,7 @@ class EchoEngine:
             dtype=None,
             quantization=None,
             max_model_len=self._dials.max_model_len,
+            sampling=self._sampling,
         )
 
     async def start(self) -> None:

@@ -176,6 +176,10 @@ class LiveLoop:
             batch.sweep()
             self._fail_lone()
             await self._settle_doubt()
+            if batch.give_back(self._clock(), is_busy=bool(self.flows)) and not self.flows:
+                with contextlib.suppress(Exception):  # an idle loop releases memory at a step of its own
+                    await self._probe()
+                batch.given_back_at = self._clock()
 
     async def _settle_doubt(self) -> None:
         """One generation without finite logits is its own affair; a probe without them is the loop's death."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import random
 from typing import Any
 
 from llmops.engine.contract import Sampling
 from llmops.engine.errors import UnsupportedSampling
 
+_log = logging.getLogger(__name__)
+
 _MASK64 = (1 << 64) - 1
+MODERATE = Sampling(temperature=0.7, top_p=0.95)
+"""For a model whose makers recommend nothing: at the library's temperature of 1 a small model loses the thread."""
 
 
 @dataclasses.dataclass(slots=True, eq=False)
@@ -58,14 +63,46 @@ def resolve(asked: Sampling, default: Sampling, rng: random.Random) -> Draw:
 
 
 def model_default(generation_config: Any) -> Sampling:
-    """What the model's generation_config.json says; explicit `do_sample: false` is greedy."""
+    """What the model's generation_config.json says; explicit `do_sample: false` is greedy, empty is nothing said.
+
+    `do_sample: true` alone means the library's temperature of 1.
+    """
     if generation_config.do_sample is False:
         return Sampling(temperature=0.0)
-    return Sampling(
-        temperature=generation_config.temperature,
-        top_p=generation_config.top_p,
-        top_k=generation_config.top_k,
+    found = Sampling(
+        temperature=_within(generation_config.temperature, "temperature", 0, 2),
+        top_p=_within(generation_config.top_p, "top_p", 1e-9, 1),
+        top_k=_within(generation_config.top_k or None, "top_k", 1, (1 << 31) - 1),
     )
+    return Sampling(temperature=1.0) if found == Sampling() and generation_config.do_sample else found
+
+
+def served_default(name: str, chosen: Sampling, own: Sampling) -> Sampling:
+    """The operator's values over the model's, with no gap but top_k; one log line says which they are.
+
+    chosen: its top_k may be 0, which turns the model's off.
+    """
+    names_none = own == Sampling()
+    filled = chosen.over(MODERATE if names_none else own).over(Sampling(temperature=1.0, top_p=1.0))
+    served = dataclasses.replace(filled, top_k=filled.top_k or None)
+    whose = "of the settings" if chosen != Sampling() else "of the model"
+    if names_none and None in (chosen.temperature, chosen.top_p):
+        whose = "because its generation_config names none; engine.temperature and engine.top_p set others"
+    _log.info("sampling defaults of %s: %s (%s)", name, in_words(served), whose)
+    return served
+
+
+def in_words(sampling: Sampling) -> str:
+    """As in "temperature 0.7, top_p 0.95, top_k off"."""
+    top_k = "off" if sampling.top_k is None else sampling.top_k
+    return f"temperature {sampling.temperature:g}, top_p {sampling.top_p:g}, top_k {top_k}"
+
+
+def _within(value: Any, name: str, least: float, most: float) -> Any:
+    if value is None or (isinstance(value, float | int) and least <= value <= most):
+        return value
+    _log.warning("the model's generation_config has %s %r, which is out of range: ignored", name, value)
+    return None
 
 
 def _first(asked: float | None, default: float | None, neutral: float) -> float:

@@ -48,6 +48,11 @@ class Room:
         """Nothing is shared, so nothing is known of a limit for all together."""
         return None
 
+    @property
+    def cache_bytes(self) -> int | None:
+        """Nothing is laid out beforehand."""
+        return None
+
     def utilization(self, lengths: list[int]) -> float | None:
         """Unknown: each generation has a cache of its own."""
         return None

@@ -25,7 +25,7 @@ from llmops.engine.peak import PeakArithmetic
 from llmops.engine.placing import spread_over
 from llmops.engine.progress import Progress
 from llmops.engine.prompting import encode
-from llmops.engine.sampling import model_default, resolve
+from llmops.engine.sampling import model_default, resolve, served_default
 from llmops.engine.sequential import OneByOne
 from llmops.engine.speech import Speech
 from llmops.engine.spelling import decoder_of
@@ -96,6 +96,10 @@ class TransformersEngine:
             cache_tokens=live.plan.tokens,
             fair_share=_FAIR_SHARE.get(loaded.model.device.type, _FAIR_SHARE_ELSEWHERE),
             cuda_version=cuda_version(loaded.model.device.type),
+            weights_bytes=loaded.weights_bytes,
+            cache_bytes=live.plan.cache_bytes,
+            takes_as_used=loaded.model.device.type == "cpu",
+            sampling=self._default,
         )
 
     async def start(self) -> None:
@@ -118,7 +122,8 @@ class TransformersEngine:
             weights_bytes=loaded.weights_bytes,
             compute_bytes=torch.empty((), dtype=loaded.model.dtype).element_size(),
         )
-        self._default = model_default(loaded.model.generation_config)
+        own = model_default(loaded.model.generation_config)
+        self._default = served_default(_public_name(self._name, self._is_demo), self._dials.sampling, own)
         self._eos_ids = _eos_ids(loaded)
         return loaded, await self._choose_loop(loaded)
 

@@ -71,6 +71,7 @@ class UpstreamEngine:
             quantization=None,
             max_model_len=_shortest(self._dials.max_model_len, row.max_model_len),
             fair_share=1 / 2,
+            sampling=dataclasses.replace(self._dials.sampling, top_k=self._dials.sampling.top_k or None),
         )
 
     async def start(self) -> None:

@@ -51,6 +51,7 @@ class RequestEvent:
     top_k: int | None = named("gen_ai.request.top_k", "long")
     seed: int | None = named("gen_ai.request.seed", "long")
     stream: bool | None = named("gen_ai.request.stream", "boolean")
+    defaults: tuple[str, ...] = named("llmops.request.defaults", default=())
     finish_reasons: tuple[str, ...] = named("gen_ai.response.finish_reasons", default=())
     input_tokens: int | None = named("gen_ai.usage.input_tokens", "long")
     output_tokens: int | None = named("gen_ai.usage.output_tokens", "long")

@@ -19,6 +19,20 @@ class ModelSnapshot:
     quantization: str | None = None
     max_model_len: int | None = None
     is_demo: bool = False
+    weights_bytes: int | None = None
+    cache_bytes: int | None = None
+    """The most that its KV cache may take; on a CPU it takes memory as it is used, on a GPU all of it at the start."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RequestDefaults:
+    """What applies where a request does not say; None: off, or left to an upstream that does not tell."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_loops: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +81,7 @@ class ServeSnapshot:
     """Of one answer that has the server to itself, as measured at the start and by requests since; None: not known."""
     expected_input_tokens_per_s: float | None = None
     """The same of reading a prompt."""
+    defaults: RequestDefaults = RequestDefaults()
     devices: tuple[DeviceSnapshot, ...] = ()
     sample_interval_s: float = 1.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)

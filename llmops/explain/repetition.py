@@ -38,7 +38,7 @@ def explain_repetition(record: Record) -> Explanation:
         is_there=True,
         summary=f"{summary} The record does not show why.",
         causes=(_open(stuck),),
-        would_show=("answers under other dials to compare with: the same prompt with temperature 0.8 and top_p 0.95",),
+        would_show=(f"answers under other dials to compare with: the same prompt with {_compared(stuck)}",),
     )
 
 
@@ -113,17 +113,22 @@ def _stands_out(answers: list[Asked], is_in: Callable[[Asked], bool]) -> tuple[l
     return stuck, (f"{share(len(stuck), len(group))} repeat", f"{share(len(others), len(rest))} repeat")
 
 
+def _compared(stuck: list[Asked]) -> str:
+    is_warm = all(each.temperature is not None and each.temperature >= COLD for each in stuck)
+    return "another temperature" if is_warm else "temperature 0.8 and top_p 0.95"
+
+
 def _open(stuck: list[Asked]) -> Cause:
     cold = sum((each.temperature or 0.0) < COLD for each in stuck if each.temperature is not None)
     unknown = sum(each.temperature is None for each in stuck)
+    can_be_warmer = cold + unknown > 0
+    warmer = "warmer sampling, then " if can_be_warmer else ""
     return Cause(
         name="not known",
         standing="fits",
-        says="There is nothing to compare with. What helps most often: warmer sampling, then less quantisation, then "
-        "the chat template (a base model, or one with a wrong template, does not know when to stop).",
-        evidence=(
-            f"{share(cold, len(stuck))} have a temperature below {COLD:g}; {unknown} name none: the model's own",
-        ),
-        turns=(*_SAMPLING, Turn(dial="engine.stop_loops", to="true")),
+        says=f"There is nothing to compare with. What helps most often: {warmer}less quantisation, then the chat "
+        "template (a base model, or one with a wrong template, does not know when to stop).",
+        evidence=(f"{share(cold, len(stuck))} have a temperature below {COLD:g}; of {unknown} it is not known",),
+        turns=(*(_SAMPLING if can_be_warmer else ()), Turn(dial="engine.stop_loops", to="true")),
         requests=ids(stuck),
     )

@@ -17,19 +17,20 @@ from llmops.inference.speed import SpeedEstimate
 
 _MESSAGE_CHARACTERS = 1_000
 _STACK_CHARACTERS = 16_000
-_REPETITIVE = 0.5
-_LEAST_TEMPERATURE = 0.7
-_TOP_P = (0.9, 0.95)
 """An event stays far below what a log shipper takes for one line."""
+_REPETITIVE = 0.5
+_LEAST_TEMPERATURE, _LEAST_TOP_P = 0.7, 0.9
+_WARMER = "temperature 0.7 to 1.0 and "
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a request wants, validated."""
+    """What a request wants, validated. default_max_tokens: of its route, before the server's."""
 
     prompt: Prompt
     model: str | None = None
     max_tokens: int | None = None
+    default_max_tokens: int | None = None
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
     stop_loops: bool | None = None
@@ -152,15 +153,18 @@ class Exchange:
         return [later - earlier for earlier, later in itertools.pairwise(self.token_times)]
 
     def hint(self) -> str | None:
-        """Advice for a request whose answer repeated itself under sampling dials that invite it; for a whole answer."""
+        """Advice for a whole answer that repeated itself, where it was drawn more narrowly than the advice.
+
+        None where the values are not known, as of an upstream that uses its own defaults.
+        """
         temperature, top_p = self.fields.get("temperature"), self.fields.get("top_p")
-        is_cold = not isinstance(temperature, float | int) or temperature < _LEAST_TEMPERATURE
-        is_off = not isinstance(top_p, float | int) or not _TOP_P[0] <= top_p <= _TOP_P[1]
-        if not (is_cold or is_off):
+        is_cold = isinstance(temperature, float | int) and temperature < _LEAST_TEMPERATURE
+        is_narrow = isinstance(top_p, float | int) and top_p < _LEAST_TOP_P
+        if not (is_cold or is_narrow):
             return None
         if not self.fields.get("loop_detected") and (self._repetition() or 0.0) <= _REPETITIVE:
             return None
-        return "the answer repeats itself: try temperature 0.7 to 1.0 and top_p 0.9 to 0.95"
+        return f"the answer repeats itself: try {_WARMER if is_cold else ''}top_p 0.9 to 0.95"
 
     def teach(self, speed: SpeedEstimate, *, is_alone: bool) -> None:
         """What this answer says of the speed so far. `is_alone`: nothing ran beside it."""

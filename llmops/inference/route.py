@@ -72,8 +72,8 @@ class Inference:
         self._user_key = user_key
         self._record_user = record_user
         self._deadline_s = deadline_s
-        self._default_max_tokens = default_max_tokens
-        self._stop_loops = stop_loops
+        self.default_max_tokens = default_max_tokens
+        self.stop_loops = stop_loops
         self._new_id = new_id
 
     def arrive(self, arrival: Arrival) -> Exchange:
@@ -123,7 +123,7 @@ class Inference:
             raise self._too_late(exchange)
         self.gate.cache_tokens = card.cache_tokens  # after a restart it may hold less
         self.gate.fair_share = card.fair_share
-        tokens = min(card.max_model_len, _likely_tokens(ask.prompt) + (ask.max_tokens or self._default_max_tokens))
+        tokens = min(card.max_model_len, _likely_tokens(ask.prompt) + self._answer_tokens(ask))
         ticket = self.gate.admit(exchange.user, tokens, exchange.priority, left_s)
         exchange.fields["queue_depth"] = ticket.queue_depth
         return Admitted(exchange, ticket, ask)
@@ -138,15 +138,16 @@ class Inference:
             prompt_ids = self.engine.encode(ask.prompt)
         exchange.input_tokens = len(prompt_ids)
         max_tokens = self._fit(len(prompt_ids), ask)
+        exchange.fields["max_tokens"] = max_tokens
         admitted.ticket.resize(len(prompt_ids) + max_tokens)
         return Generation(
             id=exchange.response_id,
             prompt=ask.prompt,
             prompt_ids=prompt_ids,
             max_tokens=max_tokens,
-            sampling=ask.sampling,
+            sampling=ask.sampling.over(self.engine.card.sampling),
             stop=ask.stop,
-            stop_loops=self._stop_loops if ask.stop_loops is None else ask.stop_loops,
+            stop_loops=self.stop_loops if ask.stop_loops is None else ask.stop_loops,
         )
 
     async def generate(self, admitted: Admitted, generation: Generation) -> AsyncGenerator[Piece, None]:
@@ -194,13 +195,16 @@ class Inference:
         characters = _characters(prompt)
         if characters > limit * _MOST_CHARACTERS_A_TOKEN:
             field = _field(prompt)
+            tokens = characters // _BYTES_A_TOKEN
             raise ContextTooLong(
-                f"{field} holds {characters} characters, far more than the {limit} tokens of this model's context: "
-                f"shorten {field}.",
+                f"{field} holds {characters} characters, about {tokens} tokens, and the model's context is {limit}: "
+                f"shorten {field} by about {tokens - limit} tokens.",
                 field,
             )
 
     def _describe(self, exchange: Exchange, ask: Ask, card: ModelCard) -> None:
+        """The values that are used, whoever named them, and which of them the request left to the server."""
+        used = ask.sampling.over(card.sampling)
         exchange.fields.update(
             request_model=ask.model or card.id,
             response_model=card.id,
@@ -209,12 +213,22 @@ class Inference:
             quantization=card.quantization,
             dtype=card.dtype,
             engine=card.engine,
-            max_tokens=ask.max_tokens,
-            temperature=ask.sampling.temperature,
-            top_p=ask.sampling.top_p,
-            top_k=ask.sampling.top_k,
-            seed=ask.sampling.seed,
+            max_tokens=self._answer_tokens(ask),
+            temperature=used.temperature,
+            top_p=used.top_p,
+            top_k=used.top_k,
+            seed=used.seed,
             stream=ask.stream,
+            defaults=tuple(
+                name
+                for name, asked, applies in (
+                    ("max_tokens", ask.max_tokens, True),
+                    ("temperature", ask.sampling.temperature, used.temperature is not None),
+                    ("top_p", ask.sampling.top_p, used.top_p is not None),
+                    ("top_k", ask.sampling.top_k, used.top_k is not None),
+                )
+                if asked is None and applies
+            ),
         )
         if ask.model is not None and ask.model != card.id:
             raise UnknownModel(f"The model {ask.model!r} is not served here; model must be {card.id!r}.", "model")
@@ -225,12 +239,17 @@ class Inference:
             reason = health.reason or f"The engine is {health.state}."
             raise NotReady(f"{reason.rstrip('.')}: try again shortly.", 5)
 
+    def _answer_tokens(self, ask: Ask) -> int:
+        return ask.max_tokens or ask.default_max_tokens or self.default_max_tokens
+
     def _fit(self, prompt_tokens: int, ask: Ask) -> int:
         limit, asked, field = self.engine.card.max_model_len, ask.max_tokens, _field(ask.prompt)
         room = limit - prompt_tokens
         if room < 1:
             raise ContextTooLong(
-                f"{field} holds {prompt_tokens} tokens and the model's context {limit}: shorten {field}.", field
+                f"{field} holds {prompt_tokens} tokens and the model's context is {limit}: shorten {field} by "
+                f"{1 - room} tokens, so that an answer of one token fits.",
+                field,
             )
         if asked is not None and asked > room:
             raise ContextTooLong(
@@ -238,7 +257,7 @@ class Inference:
                 f"context is {limit}: lower max_tokens to {room} or shorten {field}.",
                 "max_tokens",
             )
-        return asked if asked is not None else min(room, self._default_max_tokens)
+        return min(room, self._answer_tokens(ask))
 
     def _note_memory(self, exchange: Exchange) -> None:
         stats = self.engine.stats()

@@ -96,7 +96,31 @@ class EngineSettings(Section):
     trust_remote_code: bool = Field(False, description="run Python code that a model brings: read it first")
     max_running: int = Field(16, gt=0, description="generations that share a batch; further ones wait in the queue")
     max_model_len: int | None = Field(None, gt=0, description="cap on prompt + answer in tokens; empty: the model's")
-    kv_cache_bytes: int | None = Field(None, gt=0, description="memory for the KV cache; empty: sized to the load")
+    kv_cache_bytes: int | None = Field(
+        None,
+        gt=0,
+        description="most memory of the KV cache; empty: on a CPU an eighth of what is free, else most of a GPU",
+    )
+    temperature: float | None = Field(
+        None,
+        ge=0,
+        le=2,
+        allow_inf_nan=False,
+        description="for requests that name none, 0 is greedy; empty: the model's generation_config, else 0.7",
+    )
+    top_p: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="for requests that name none, 1 is off; empty: the model's generation_config, else 0.95",
+    )
+    top_k: int | None = Field(
+        None,
+        ge=0,
+        lt=1 << 31,
+        description="for requests that name none, 0 is off; empty: the model's generation_config",
+    )
     embedding_model: str | None = Field(
         None, description="hub name or local folder for /v1/embeddings; empty: none; `echo` needs no weights"
     )

@@ -127,6 +127,67 @@ _STRINGS: dict[str, tuple[str, str]] = {
         "TTFT {ttft} ms  {rate} tok/s  {input} in {output} out  {finish}  r {id}",
         "首词元 {ttft} ms  {rate} 词元/秒  输入 {input} 输出 {output}  {finish}  r {id}",
     ),
+    "chat.commands": (
+        "/system TEXT and /temperature 0.7 change how it answers; /help lists all commands.",
+        "/system 文本 与 /temperature 0.7 可改变回答方式；/help 列出全部命令。",
+    ),
+    "chat.context": ("context {used}/{limit}", "上下文 {used}/{limit}"),
+    "chat.system": ("system prompt: {text}", "系统提示：{text}"),
+    "chat.no_system": ("none", "无"),
+    "chat.server": ("(server)", "（服务端默认）"),
+    "chat.left_out": (
+        "The model no longer sees the {count} oldest turns: with them the conversation exceeds its context of {limit} "
+        "tokens. /new starts afresh.",
+        "模型不再看到最早的 {count} 轮对话：加上它们会超出 {limit} 个词元的上下文。/new 重新开始。",
+    ),
+    "chat.near_end": (
+        "The conversation nears the end of the model's context ({used} of {limit} tokens, {reserve} of them kept for "
+        "the answer): the oldest turns will be left out soon.",
+        "对话接近模型上下文的末尾（已用 {used}/{limit} 个词元，其中 {reserve} 个留给回答）：最早的轮次即将被省略。",
+    ),
+    "chat.too_long": (
+        "This message is {over} tokens too long: with the system prompt it has {tokens}, and the model takes {limit} "
+        "for question and answer. Shorten it.",
+        "这条消息超长 {over} 个词元：连同系统提示共 {tokens} 个，而模型的问答合计上限为 {limit} 个。请缩短。",
+    ),
+    "chat.short_answer": (
+        "The answer may have {tokens} tokens at most: the question fills the rest of the context.",
+        "回答最多 {tokens} 个词元：其余上下文已被问题占用。",
+    ),
+    "chat.cut": (
+        "The answer was cut off at its limit of {tokens} tokens. /max_tokens sets another limit.",
+        "回答在 {tokens} 个词元的上限处被截断。可用 /max_tokens 修改上限。",
+    ),
+    "chat.cut.context": (
+        "The answer was cut off after {tokens} tokens: the model's context of {limit} tokens is full.",
+        "回答在 {tokens} 个词元后被截断：模型 {limit} 个词元的上下文已满。",
+    ),
+    "chat.bad": (
+        "{name} must be a number from {least} to {most}, not {value}.",
+        "{name} 必须是 {least} 到 {most} 之间的数，而不是 {value}。",
+    ),
+    "chat.bad.above": (
+        "{name} must be a number above {least} and at most {most}, not {value}.",
+        "{name} 必须大于 {least} 且不超过 {most}，而不是 {value}。",
+    ),
+    "chat.bad.whole": (
+        "{name} must be a whole number from {least} to {most}, not {value}.",
+        "{name} 必须是 {least} 到 {most} 之间的整数，而不是 {value}。",
+    ),
+    "chat.unknown": (
+        "There is no command /{name}.{near} /help lists them; // sends a message that begins with a slash.",
+        "没有命令 /{name}。{near}/help 列出全部命令；以 // 开头可发送以斜杠开头的消息。",
+    ),
+    "chat.near": (" Did you mean /{name}?", "是否想用 /{name}？"),
+    "command.system": ("text that stands before the conversation; off removes it", "置于对话之前的文本；off 去除"),
+    "command.temperature": ("0 to 2, 0 is greedy; default: the server's", "0 到 2，0 为贪心；default 为服务端默认"),
+    "command.top_p": ("above 0, at most 1", "大于 0，不超过 1"),
+    "command.top_k": ("1 or more", "1 或更大"),
+    "command.max_tokens": ("longest answer", "回答的最大长度"),
+    "command.seed": ("the same seed gives the same answer", "相同的种子得到相同的回答"),
+    "command.settings": ("what holds now", "当前设置"),
+    "command.new": ("start afresh, with the same settings", "以相同设置重新开始"),
+    "command.help": ("this list", "本列表"),
     "chat.stopped": ("stopped", "已停止"),
     "chat.no_answer": ("(empty answer)", "（空回答）"),
     "chat.placeholder": ("Write to the model", "输入消息"),
@@ -151,6 +212,7 @@ _STRINGS: dict[str, tuple[str, str]] = {
     "help.overview": ("Overview", "总览"),
     "help.list": ("In lists", "列表"),
     "help.chat": ("Chat", "对话"),
+    "help.commands": ("Chat commands", "对话命令"),
     "help.hint": ("Single letters never fire while you write. Esc closes.", "输入文字时单字母按键不生效。Esc 关闭。"),
     "key.quit": ("quit", "退出"),
     "key.help": ("help", "帮助"),

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from llmops.client import ChatChunk
 from llmops.overview import Overview
@@ -17,8 +17,8 @@ from llmops.tui.language import Words
 class Talker(Protocol):
     """A way to chat; closing the iterator stops the generation."""
 
-    def chat(self, messages: Sequence[Mapping[str, str]]) -> AsyncGenerator[ChatChunk, None]:
-        """Stream one answer."""
+    def chat(self, messages: Sequence[Mapping[str, str]], **sampling: Any) -> AsyncGenerator[ChatChunk, None]:
+        """Stream one answer. sampling: temperature and the like, those that the user chose."""
 
 
 Connect: TypeAlias = Callable[[], AbstractAsyncContextManager[Talker]]

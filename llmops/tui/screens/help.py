@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
+from llmops.tui.commands import COMMANDS
 from llmops.tui.keys import KEYMAP, Scope, told
+from llmops.tui.language import Words
 from llmops.tui.numbers import fixed
 from llmops.tui.screens.dialog import Dialog
 from llmops.tui.widgets.alerts import alert_content
@@ -18,6 +20,11 @@ _SECTIONS: tuple[tuple[str, tuple[Scope, ...]], ...] = (
     ("help.list", ("list",)),
     ("help.chat", ("prompt", "chat")),
 )
+
+
+def command_lines(words: Words) -> list[Content]:
+    """Each command of the chat and what it does."""
+    return [Content.assemble((f"  /{name:<13}", "bold $accent"), words(f"command.{name}")) for name in COMMANDS]
 
 
 class HelpDialog(Dialog):
@@ -39,6 +46,8 @@ class HelpDialog(Dialog):
                 if key.scope in scopes
             ]
             lines.append(Content(""))
+        lines.append(Content.styled(words("help.commands"), "bold"))
+        lines += [*command_lines(words), Content("")]
         return [*lines, Content.styled(words("help.hint"), "$foreground 60%")]
 
 

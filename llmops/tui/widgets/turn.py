@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from markdown_it import MarkdownIt
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -9,9 +11,9 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Markdown, Static
 
-from llmops.tui.conversation import Exchange
 from llmops.tui.keys import bindings
 from llmops.tui.language import Words
+from llmops.tui.window import Exchange
 from llmops.untrusted import safe_block, safe_line
 
 _DEEPEST_NESTING = 12
@@ -49,6 +51,7 @@ class Turn(Vertical, can_focus=True):
         self.exchange = exchange
         self._words = words
         self.answer = Markdown("", open_links=False, parser_factory=parser, classes="answer")
+        self._notice = Static(Content(""), markup=False, classes="notice")
         self._meta = Static(Content(""), markup=False, classes="meta")
 
     def compose(self) -> ComposeResult:
@@ -56,7 +59,13 @@ class Turn(Vertical, can_focus=True):
         name = Content.styled(f"{self._words('chat.you')}  ", "bold $accent")
         yield Static(name + Content(safe_block(self.exchange.question)), markup=False, classes="question")
         yield self.answer
+        yield self._notice
         yield self._meta
+
+    def say(self, sentences: Sequence[str]) -> None:
+        """What the reader should know of this answer, above its figures."""
+        self._notice.update(Content(safe_block("\n".join(sentences))))
+        self._notice.set_class(bool(sentences), "said")
 
     def note(self, text: str) -> None:
         """The line under the answer."""
