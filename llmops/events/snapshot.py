@@ -67,6 +67,8 @@ class ServeSnapshot:
     """Of one answer that has the server to itself, as measured at the start and by requests since; None: not known."""
     expected_input_tokens_per_s: float | None = None
     """The same of reading a prompt."""
+    threads: dict[str, bool] = dataclasses.field(default_factory=dict)
+    """Of each background thread, whether it lives; `events` writes the journal."""
     devices: tuple[DeviceSnapshot, ...] = ()
     sample_interval_s: float = 1.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)
