@@ -21,7 +21,7 @@ from llmops.api.file_limit import connections_within
 from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine
 from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
-from llmops.events import Emit
+from llmops.events import Emit, Record
 from llmops.inference.embedding import Embeddings
 from llmops.inference.meter import TokenMeter
 from llmops.inference.route import Inference
@@ -157,14 +157,16 @@ def inference_of(
     gate: Gate,
     meter: TokenMeter,
     emit: Emit,
+    record: Record,
     user_key: bytes,
     speed: SpeedEstimate,
 ) -> Inference:
-    """The road of a request through these parts."""
+    """The pipeline of a request through these parts; without a journal no answer waits for its event."""
     return Inference(
         engine,
         gate,
         emit,
+        record=record if settings.events.enabled else None,
         meter=meter,
         user_key=user_key,
         record_user=settings.events.record_user,
