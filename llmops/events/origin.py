@@ -7,7 +7,8 @@ import os
 import uuid
 from collections.abc import Mapping
 
-from llmops.events.documents import AlertEvent, Event
+from llmops.events.alert import AlertEvent
+from llmops.events.documents import Event
 from llmops.events.names import ECS_VERSION, SCHEMA_VERSION, Document, FieldType, timestamp, to_fields
 
 HEADER_FIELDS: Mapping[str, FieldType] = {
