@@ -44,7 +44,7 @@ def test_watch_that_starts_twice_on_a_full_disk_keeps_the_record_and_pages_and_r
         box = box_on(disk, watch__webhook_url=hook.url)
 
         def told() -> list[tuple[str, str]]:
-            return [(each["rule_id"], each["action"]) for each in hook.bodies]
+            return [(each["rule_id"], each["action"]) for body in hook.bodies for each in body["alerts"]]
 
         with recorded(disk, box):
             disk.fill()
@@ -63,7 +63,7 @@ def test_watch_that_starts_twice_on_a_full_disk_keeps_the_record_and_pages_and_r
             until(lambda: ("journal_full", "firing") in told(), 40, lambda: box.log("up"))
             disk.free()
             until(lambda: ("journal_full", "resolved") in told(), 60, lambda: box.log("up"))
-            until(lambda: box.call("requests").stdout.count("success") == 2, 30)
+            until(lambda: box.call("requests").stdout.count("success") == 2, 30, lambda: box.call("requests").stdout)
     assert "Traceback" not in box.log("watch") + box.log("up")
 
 

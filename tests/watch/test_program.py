@@ -64,7 +64,7 @@ def test_it_tells_that_serve_is_down_and_ends_with_status_0(
 ) -> None:
     write(tmp_path / "journal" / "serve.jsonl", [request(time.time())])
     with receiver(200) as server:
-        process = start(tmp_path, LLMOPS_WATCH__WEBHOOK_URL=server.url, LLMOPS_WATCH__SERVE_DOWN_FOR_S="0.3")
+        process = start(tmp_path, LLMOPS_WATCH__WEBHOOK_URL=server.url, LLMOPS_WATCH__SERVE_START_FOR_S="0.3")
         processes.append(process)
         deadline = time.monotonic() + 20
         while not server.bodies:
