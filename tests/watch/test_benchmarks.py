@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from llmops.events.documents import BenchmarkEvent, Event
+from llmops.events import BenchmarkEvent
+from llmops.events.documents import Event
 from llmops.settings import BenchSettings
 from llmops.store import open_store
 from llmops.watching.benchmarks import schedule_benchmarks
