@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
-from llmops.elastic.client import PASSING_STATUS, plain_words, problem_of, reason_of
+from llmops.elastic.client import (
+    is_elasticsearch,
+    is_passing,
+    plain_words,
+    problem_of,
+    reason_of,
+    type_of,
+)
 from llmops.elastic.errors import ElasticProblem
 from llmops.elastic.journal import Line
 
@@ -63,7 +70,7 @@ def send(client: Elasticsearch, lines: Sequence[Line]) -> list[Answer]:
         if error.meta.status not in _TOO_MUCH or _OLD_MEDIA_TYPE in str(error.body):
             raise problem_of(error, client) from error
         if len(lines) == 1:
-            if error.meta.status == 400 and _type_of(error.body) not in _FAULTS:
+            if error.meta.status == 400 and type_of(error.body) not in _FAULTS:
                 raise problem_of(error, client) from error
             return [Answer(Outcome.REFUSED, reason_of(error))]
         middle = len(lines) // 2
@@ -95,7 +102,9 @@ def known(client: Elasticsearch, lines: Iterable[Line]) -> set[str]:
                     allow_partial_search_results=False,
                     filter_path="hits.hits.fields",
                 )
-            except NotFoundError:
+            except NotFoundError as error:
+                if not is_elasticsearch(error):
+                    raise  # a proxy that has lost the server knows nothing of the stream
                 continue  # no document has made the stream yet
         hits = answer.body.get("hits", {}).get("hits", [])
         found.update(hit["fields"]["event.id"][0] for hit in hits)
@@ -124,7 +133,8 @@ def _answer(item: dict[str, Any]) -> Answer:
         return Answer(Outcome.KNOWN)
     error = result.get("error", {})
     reason = _reason(error)
-    if status in PASSING_STATUS or (status == 400 and error.get("type") not in _FAULTS):
+    kind = str(error.get("type") or "")
+    if is_passing(status, kind, reason) or (status == 400 and kind not in _FAULTS):
         return Answer(Outcome.LATER, f"{status}: {reason}")
     if status in _NOT_THE_DOCUMENT:
         sentence = f"The server does not take documents here ({status}: {reason}): has `llmops elk setup` been run?"
@@ -132,12 +142,7 @@ def _answer(item: dict[str, Any]) -> Answer:
     return Answer(Outcome.REFUSED, f"{status}: {reason}")
 
 
-def _type_of(body: Any) -> str:
-    error = body.get("error") if isinstance(body, dict) else None
-    return str(error.get("type")) if isinstance(error, dict) else ""
-
-
 def _reason(error: dict[str, Any]) -> str:
     told = str(error.get("reason") or error.get("type") or "no reason given")
     cause = error.get("caused_by", {}).get("reason")
-    return " ".join(f"{told}: {cause}".split() if cause else told.split())[:500]
+    return " ".join(f"{told}: {cause}".split() if cause else told.split())[:500].rstrip(".;")

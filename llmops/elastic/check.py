@@ -10,7 +10,7 @@ from typing import Any
 
 from elasticsearch import Elasticsearch, NotFoundError
 
-from llmops.elastic.client import plain_words
+from llmops.elastic.client import is_elasticsearch, plain_words
 from llmops.elastic.dead_letters import read_dead_letters
 from llmops.elastic.errors import JournalUnread
 from llmops.elastic.journal import Line, batches
@@ -148,7 +148,9 @@ def occurrences(client: Elasticsearch, stream: str, ids: Iterable[str]) -> dict[
                 size=0,
                 allow_partial_search_results=False,
             )
-        except NotFoundError:
+        except NotFoundError as error:
+            if not is_elasticsearch(error):
+                raise
             return {}
     return {bucket["key"]: bucket["doc_count"] for bucket in answer.body["aggregations"]["ids"]["buckets"]}
 

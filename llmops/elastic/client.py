@@ -22,8 +22,14 @@ from llmops.elastic.login import basic, key_from, named_key
 from llmops.settings import ElasticSettings
 
 KEY_FILE = "key"
-PASSING_STATUS = frozenset({408, 429, 500, 502, 503, 504})
+_PASSING_STATUS = frozenset({408, 425, 429})
+_LIFTED = frozenset({"cluster_block_exception", "index_closed_exception"})
+"""A full disk or an operator made an index or the cluster read-only, or closed it; either is taken back, whatever the
+status is (403, 429, 503, 400)."""
+_FULL_MAPPING = "Limit of total fields"
+"""Every document would be refused until the operator raises the limit."""
 logging.getLogger("elastic_transport.node_pool").setLevel(logging.ERROR)  # it tells each failure, and so do we, once
+_TITLE = re.compile(r"<title>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 _OLD = "media_type_header_exception"
 
 
@@ -124,8 +130,8 @@ def problem_of(error: ApiError | TransportError, client: Elasticsearch) -> Elast
 
 def _of_answer(error: ApiError, client: Elasticsearch, url: str) -> ElasticProblem:
     status, reason = error.meta.status, reason_of(error)
-    if status in PASSING_STATUS:
-        return ElasticProblem("elastic_busy", f"{url} says {status}: {reason}.", passing=True)
+    if is_passing(status, type_of(error.body), reason):
+        return _of_passing(type_of(error.body), url, f"{status}: {reason}")
     if status == 400 and _OLD in str(error.body):
         version = _version(client)
         sentence = f"{url} runs Elasticsearch {version}, and llmops speaks to 9.x: upgrade the server to 9.x."
@@ -138,6 +144,24 @@ def _of_answer(error: ApiError, client: Elasticsearch, url: str) -> ElasticProbl
     if not is_elasticsearch(error):
         return _of_product(url)
     return ElasticProblem("elastic_refused", f"{url} says {status}: {reason}.")
+
+
+def _of_passing(kind: str, url: str, reason: str) -> ElasticProblem:
+    if kind in _LIFTED:
+        sentence = f"{url} accepts nothing until its operator lifts this: {reason}."
+        return ElasticProblem("elastic_blocked", sentence, passing=True)
+    return ElasticProblem("elastic_busy", f"{url} says {reason}.", passing=True)
+
+
+def is_passing(status: int, kind: str, reason: str) -> bool:
+    """Whether the same request may be answered differently later. kind: the `type` of the error, "" without one."""
+    return status in _PASSING_STATUS or status >= 500 or kind in _LIFTED or _FULL_MAPPING in reason
+
+
+def type_of(body: Any) -> str:
+    """The `type` of the error in an answer; "" where it has none, as a proxy's."""
+    error = body.get("error") if isinstance(body, dict) else None
+    return str(error.get("type")) if isinstance(error, dict) else ""
 
 
 def is_elasticsearch(error: ApiError) -> bool:
@@ -190,7 +214,9 @@ def reason_of(error: ApiError) -> str:
     told = body.get("error", body) if isinstance(body, dict) else body
     if isinstance(told, dict):
         told = told.get("reason") or told.get("type") or told
-    return " ".join(str(told or error.message).split())[:300].rstrip(".")
+    if isinstance(told, str) and (title := _TITLE.search(told)):  # the page of a proxy before the server
+        told = title[1]
+    return " ".join(str(told or error.message).split())[:300].rstrip(".;")
 
 
 def _version(client: Elasticsearch) -> str:

@@ -19,6 +19,10 @@ from llmops.shell.shipping import in_words, locked_when_possible, stopping, told
 PATIENCE_ONCE = 8
 """Tries of one batch before `--once` gives up: some two minutes."""
 _REPORT_EVERY_S = 1.0
+_RETURNS = frozenset({"elastic_product", "elastic_certificate"})
+"""What was right once is wrong on the way to the server: a proxy that lost it, a certificate that ran out."""
+_LOGIN_WITHIN_S = 60.0
+"""A server that starts may reject for a moment a login that it accepts later; one that was withdrawn stays rejected."""
 _log = logging.getLogger(__name__)
 
 
@@ -64,24 +68,48 @@ def _ship(settings: Settings, stop: threading.Event, show: Callable[[ShipReport]
         client.close()
 
 
-def follow(shipper: Shipper, prepared: Callable[[], None], stop: threading.Event, poll_s: float) -> None:
+def follow(
+    shipper: Shipper,
+    prepared: Callable[[], None],
+    stop: threading.Event,
+    poll_s: float,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """Look again and again. A server that is away, or a disk that is full, is waited for."""
-    ready, said = False, ""
+    ready, said, patience = False, "", _Patience(clock)
     while not stop.is_set():
         try:
             if not ready:
                 prepared()
                 ready = True
             shipper.look()
-            said = ""
+            said, patience = "", _Patience(clock)
         except (ElasticProblem, OSError) as trouble:
-            if isinstance(trouble, ElasticProblem) and not trouble.passing:
+            if isinstance(trouble, ElasticProblem) and not patience.covers(trouble, ready=ready):
                 raise
             if (why := in_words(trouble)) != said:
                 _log.warning("ship waits: %s", why)
             said = why
             shipper.wait_for(why)
         stop.wait(poll_s)
+
+
+class _Patience:
+    """What is waited for since the last look that ended well."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._rejected_at: float | None = None
+
+    def covers(self, problem: ElasticProblem, *, ready: bool) -> bool:
+        """ready: the server was there and set up once, so that the settings are right."""
+        if problem.passing or not ready:
+            return problem.passing
+        if problem.slug != "elastic_login":
+            return problem.slug in _RETURNS
+        if self._rejected_at is None:
+            self._rejected_at = self._clock()
+        return self._clock() - self._rejected_at < _LOGIN_WITHIN_S
 
 
 def _tell(settings: Settings, show: Callable[[ShipReport], None]) -> Callable[[ShipReport], None]:
