@@ -73,7 +73,7 @@ class Supervisor:
         for child in self._children:
             if child.process is None:
                 if now >= child.start_at:
-                    self._start(child, now)
+                    self._try_to_start(child, now)
                 continue
             code = child.process.poll()
             child.has_worked = child.has_worked or now - child.started_at > _WORKS_AFTER_S
@@ -84,6 +84,14 @@ class Supervisor:
             if code is not None:
                 self._schedule(child, code, now)
         return 0
+
+    def _try_to_start(self, child: _Child, now: float) -> None:
+        """A machine without processes, memory or room to spare for a moment does not end what runs."""
+        try:
+            self._start(child, now)
+        except OSError as error:
+            _log.error("%s cannot be started (%s): trying again in %.0f s", child.name, error, child.backoff_s)
+            self._delay(child, now)
 
     def _start(self, child: _Child, now: float) -> None:
         with contextlib.ExitStack() as stack:
@@ -108,6 +116,9 @@ class Supervisor:
         if child.process is not None and child.process.stdin is not None:
             child.process.stdin.close()
         child.process = None
+        self._delay(child, now)
+
+    def _delay(self, child: _Child, now: float) -> None:
         child.start_at = now + child.backoff_s
         child.backoff_s = min(_MAX_BACKOFF_S, 2 * child.backoff_s)
 
@@ -140,11 +151,19 @@ def end_with_supervisor() -> None:
     """In a child: SIGTERM to ourselves once the supervisor is gone, so that no orphan holds the port or the record."""
 
     def wait() -> None:
-        while os.read(0, 4096):  # not sys.stdin: its lock, held here, would stop the interpreter from ending
+        while _read():  # not sys.stdin: its lock, held here, would stop the interpreter from ending
             pass
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, name="supervisor", daemon=True).start()
+
+
+def _read() -> bytes:
+    """What the supervisor sends; nothing once it is gone, or once the pipe to it cannot be read."""
+    try:
+        return os.read(0, 4096)
+    except OSError:
+        return b""
 
 
 def run(environment: Mapping[str, str], *, drain_s: float) -> int:

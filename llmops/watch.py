@@ -13,6 +13,7 @@ from pathlib import Path
 
 from llmops.alerts.gauges import LEAK, Limits
 from llmops.alerts.surroundings import SHIP_SILENT_S, DiskLimits, Room
+from llmops.bench.schedule import Schedule
 from llmops.client import fetch_snapshot
 from llmops.events import Bus
 from llmops.notifiers import BadChannel, Delivery, Notifier, notification_of
@@ -30,7 +31,7 @@ from llmops.watching.benchmarks import schedule_benchmarks
 from llmops.watching.canaries import schedule_canary
 from llmops.watching.cards import Cards
 from llmops.watching.channels import notifiers
-from llmops.watching.gauges import Gauges
+from llmops.watching.gauges import Gauges, Rules, thread_rules
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.ledger import Ledger
@@ -72,9 +73,9 @@ def run(settings: Settings) -> int:
     bus = open_record(settings, "watch")
     url = settings.watch.serve_url or settings.serve.url
     _log.info("watching %s, record in %s", url, settings.state.directory)
-    watch = build(settings, url, store, bus, objectives, channels)
     benchmarks = schedule_benchmarks(settings.bench, url, settings.state.store, bus.emit, settings.watch.key)
     canary = schedule_canary(settings.canary, url, bus.emit, settings.watch.key)
+    watch = build(settings, url, store, bus, objectives, channels, schedules=(benchmarks, canary))
     if settings.bench.enabled:
         benchmarks.start()
     if settings.canary.enabled:
@@ -115,10 +116,14 @@ def build(
     objectives: Sequence[Objective],
     channels: Sequence[Notifier],
     *,
+    schedules: Sequence[Schedule] = (),
     clock: Callable[[], float] = time.time,
+    stopwatch: Callable[[], float] = time.monotonic,
 ) -> Watch:
     """The parts, put together from the dials."""
     dials = settings.objectives
+    teller = _teller(settings, store, bus, channels)
+    threads = thread_rules(lambda: [*teller.ended, *(each.what for each in schedules if not each.is_alive)])
     return Watch(
         store=store,
         follower=JournalFollower(settings.state.journal, store),
@@ -126,12 +131,13 @@ def build(
         probe=lambda: fetch_snapshot(url, PROBE_TIMEOUT_S, settings.watch.key),
         judge=Judge(store, objectives, guard_of(dials)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
-        teller=_teller(settings, store, bus, channels),
-        gauges=_gauges(settings, store),
+        teller=teller,
+        gauges=_gauges(settings, store, threads),
         serve_down_for_s=settings.watch.serve_down_for_s,
         serve_start_for_s=settings.watch.serve_start_for_s,
         keeper=Keeper(store, ages_s(settings.store)),
         clock=clock,
+        stopwatch=stopwatch,
     )
 
 
@@ -147,7 +153,7 @@ def _teller(settings: Settings, store: Store, bus: Bus, channels: Sequence[Notif
     )
 
 
-def _gauges(settings: Settings, store: Store) -> Gauges:
+def _gauges(settings: Settings, store: Store, threads: Rules) -> Gauges:
     dials, limits = settings.objectives, settings.gauges
     cards = Cards(
         store,
@@ -171,7 +177,7 @@ def _gauges(settings: Settings, store: Store) -> Gauges:
         ),
         ship_silent_s=max(SHIP_SILENT_S, 3 * settings.elastic.poll_s, 3 * settings.elastic.longest_wait_s),
     )
-    return Gauges(cards.rules, ledger.rules, surroundings.rules)
+    return Gauges(cards.rules, ledger.rules, surroundings.rules, threads)
 
 
 def _retention(settings: Settings, store: Store) -> Retention:

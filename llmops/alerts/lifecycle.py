@@ -73,6 +73,21 @@ class Transition:
 
 
 States: TypeAlias = Mapping[str, AlertState]
+
+
+def shifted(states: States, by_s: float) -> dict[str, AlertState]:
+    """The states after the clock was set by so much: what they wait for is as far away as before. `started` is part of
+    an identity, and stays."""
+    return {
+        name: dataclasses.replace(
+            state,
+            active_since=state.active_since + by_s,
+            clear_since=None if state.clear_since is None else state.clear_since + by_s,
+        )
+        for name, state in states.items()
+    }
+
+
 _Step: TypeAlias = tuple[AlertState | None, tuple[Transition, ...]]
 
 

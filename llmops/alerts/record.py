@@ -35,7 +35,7 @@ def to_event(transition: Transition) -> AlertEvent:
         reason=str(finding.reason),
         start=transition.started,
         end=transition.at if is_over else None,
-        duration_ns=round((transition.at - transition.started) * 1e9) if is_over else None,
+        duration_ns=round(max(0.0, transition.at - transition.started) * 1e9) if is_over else None,
         slo_name=slo.name if slo else None,
         slo_target=slo.target if slo else None,
         slo_window=slo.window if slo else None,

@@ -17,6 +17,7 @@ GROUPS: Mapping[str, str] = {
     "vram": "gpu",
     "vram_leak": "gpu",
     "serve_down": "serve",
+    "thread_ended": "serve",
     "journal_full": "record",
     "record_lost": "record",
     "gpu_temperature": "gpu",

@@ -76,6 +76,12 @@ class Memory:
         }
         return cls(told, dict(value["waiting"]), dict(value["groups"]))
 
+    def shifted(self, by_s: float) -> Memory:
+        """After the clock was set by so much: what waits has waited as long as before."""
+        told = {name: dataclasses.replace(each, at=each.at + by_s) for name, each in self.told.items()}
+        waiting, groups = ({name: at + by_s for name, at in each.items()} for each in (self.waiting, self.groups))
+        return Memory(told, waiting, groups)
+
     @classmethod
     def of_firing(cls, states: States) -> Memory:
         """Where nothing is remembered: what fires was told when it began."""

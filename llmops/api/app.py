@@ -143,15 +143,15 @@ def _add_models(app: FastAPI, station: Station, embeddings: Embeddings | None) -
 def _add_health(app: FastAPI, station: Station) -> None:
     @app.get("/health/live", tags=["health"], response_model=HealthReply, responses=_NOT_READY)
     async def live() -> Response:
-        """200 while the process and its engine live."""
-        health = station.engine.health()
-        return JSONResponse({"state": station.state, "reason": health.reason}, 503 if health.state == "dead" else 200)
+        """200 while the process, its engine and the thread that writes its events live."""
+        body = {"state": station.state, "reason": station.reason}
+        return JSONResponse(body, 200 if station.is_alive else 503)
 
     @app.get("/health", tags=["health"], response_model=HealthReply, responses=_NOT_READY)
     @app.get("/health/ready", tags=["health"], response_model=HealthReply, responses=_NOT_READY)
     async def ready() -> Response:
-        """200 while all is well; 503 while starting, degraded (restarting, or a slow step), draining or dead."""
-        body = {"state": station.state, "reason": station.engine.health().reason}
+        """200 while all is well; 503 while starting, degraded (restarting, slow step, no events), draining or dead."""
+        body = {"state": station.state, "reason": station.reason}
         return JSONResponse(body, 200 if station.state == "ready" else 503)
 
 

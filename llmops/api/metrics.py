@@ -57,6 +57,8 @@ class Metrics:
         self._ready.set(snapshot.state == "ready")
         self._dropped.set(snapshot.events_dropped)
         self._held.set(snapshot.events_waiting)
+        for thread, is_alive in snapshot.threads.items():
+            self._threads.labels(thread).set(is_alive)
         return generate_latest(self._registry)
 
     def _build(self) -> None:
@@ -74,5 +76,6 @@ class Metrics:
         self._embedding_tokens = Counter("llmops_embedding_tokens", "Tokens embedded", registry=registry)
         self._waiting_limit = Gauge("llmops_queue_capacity", "Requests that may wait", registry=registry)
         self._ready = Gauge("llmops_ready", "1 while requests are served", registry=registry)
+        self._threads = Gauge("llmops_thread_up", "1 while this thread lives", ("thread",), registry=registry)
         self._held = Gauge("llmops_events_waiting", "Events in memory that the journal has not", registry=registry)
         self._dropped = Gauge("llmops_events_dropped", "Events lost since the start", registry=registry)

@@ -34,13 +34,29 @@ class Station:
     sample_interval_s: float = 1.0
     request_defaults: RequestDefaults = RequestDefaults()
     devices: Callable[[], tuple[SampleEvent, ...]] = tuple
+    is_sampling: Callable[[], bool] = lambda: True
     outcomes: dict[str, int] = dataclasses.field(default_factory=dict)
     refusals: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def state(self) -> ServeState:
-        """Draining wins over what the engine says."""
-        return "draining" if self.gate.draining else self.engine.health().state
+        """Draining wins over what the engine says; without its events a serve that answers is degraded."""
+        if self.gate.draining:
+            return "draining"
+        state = self.engine.health().state
+        return "degraded" if state == "ready" and not self.bus.is_alive else state
+
+    @property
+    def reason(self) -> str:
+        """Why the state is what it is, in one sentence; empty while all is well."""
+        return self.engine.health().reason or (
+            "" if self.bus.is_alive else f"Events are not written: {self.bus.trouble}."
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        """False when only a new process helps: the engine is dead, or the thread that writes events has ended."""
+        return self.engine.health().state != "dead" and self.bus.is_alive
 
     @property
     def card(self) -> ModelCard | None:
@@ -88,6 +104,7 @@ class Station:
             expected_output_tokens_per_s=self.speed.speed.output_tokens_per_s,
             expected_input_tokens_per_s=self.speed.speed.input_tokens_per_s,
             defaults=self.defaults,
+            threads={"events": self.bus.is_alive, "samples": self.is_sampling()},
             devices=tuple(_device(sample) for sample in devices),
             sample_interval_s=self.sample_interval_s,
             environment=self.environment | _of_the_card(card, devices),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime
 import logging
 import threading
 from collections.abc import Callable
-
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from llmops.events.snapshot import ServeSnapshot
 
@@ -15,7 +12,11 @@ _log = logging.getLogger(__name__)
 
 
 class Schedule:
-    """Calls `run` every `interval_s`; when it returns False (users were waiting) again after `retry_s`."""
+    """Calls `run` every `interval_s` on a thread of its own; when it returns False (users were waiting) again after
+    `retry_s`.
+
+    It counts seconds, not times of day: a clock that is set back or forward neither silences nor hurries it.
+    """
 
     def __init__(
         self,
@@ -27,40 +28,40 @@ class Schedule:
         stopping: threading.Event | None = None,
         what: str = "self-benchmark",
     ) -> None:
+        self.what = what
         self._run = run
-        self._what = what
         self._interval_s = interval_s
         self._stopping = stopping or threading.Event()
         self._retry_s = min(retry_s, interval_s)
         self._first_after_s = interval_s if first_after_s is None else first_after_s
-        # A machine that slept makes a missed run once, not once for each that it missed.
-        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        self._scheduler = BackgroundScheduler(job_defaults=defaults, timezone=datetime.UTC)
+        self._thread = threading.Thread(target=self._repeat, name=f"llmops-{what}", daemon=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """False once its thread has ended without being asked to."""
+        return self._stopping.is_set() or self._thread.ident is None or self._thread.is_alive()
 
     def start(self) -> None:
         """Begin to wait for the first run."""
-        self._scheduler.start()
-        self._again_after(self._first_after_s)
+        self._thread.start()
 
     def stop(self) -> None:
-        """Run nothing more; a run that is under way sees `stopping` and ends by itself."""
+        """Run nothing more; a run that is under way sees `stopping` and ends by itself. Idempotent; also before
+        `start`."""
         self._stopping.set()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=False)
 
-    def _again_after(self, seconds: float) -> None:
-        due = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
-        self._scheduler.add_job(self._once, "date", run_date=due, id=self._what, replace_existing=True)
+    def _repeat(self) -> None:
+        pause_s = self._first_after_s
+        while not self._stopping.wait(pause_s):
+            pause_s = self._interval_s if self._once() else self._retry_s
 
-    def _once(self) -> None:
-        done = True
+    def _once(self) -> bool:
+        """Whether the next run may wait for a whole interval; a failure is logged, and is not repeated sooner."""
         try:
-            done = self._run()
+            return self._run()
         except Exception:
-            _log.exception("the %s failed", self._what)
-        finally:
-            if self._scheduler.running:
-                self._again_after(self._interval_s if done else self._retry_s)
+            _log.exception("the %s failed", self.what)
+            return True
 
 
 def busy(snapshot: ServeSnapshot) -> bool:

@@ -82,6 +82,8 @@ class ServeSnapshot:
     expected_input_tokens_per_s: float | None = None
     """The same of reading a prompt."""
     defaults: RequestDefaults = RequestDefaults()
+    threads: dict[str, bool] = dataclasses.field(default_factory=dict)
+    """Of each background thread, whether it lives; `events` writes the journal."""
     devices: tuple[DeviceSnapshot, ...] = ()
     sample_interval_s: float = 1.0
     environment: dict[str, str] = dataclasses.field(default_factory=dict)

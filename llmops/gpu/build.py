@@ -57,6 +57,8 @@ def _within(seconds: float, build: Callable[[], Sampler]) -> Sampler:
             answers.put(build())
         except SamplerUnavailable as error:
             answers.put(error)
+        except Exception as error:  # else its end would look like a driver that hangs
+            answers.put(SamplerUnavailable(f"NVML cannot be used: {type(error).__name__}: {error}."))
 
     threading.Thread(target=work, name="llmops-driver", daemon=True).start()
     try:

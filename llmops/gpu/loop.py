@@ -43,6 +43,11 @@ class SamplingLoop:
         is_stale = time.monotonic() - self._latest_at > max(self._stale_s, 3 * self._interval_s)
         return () if is_stale else self._latest
 
+    @property
+    def is_alive(self) -> bool:
+        """False once its thread has ended without being asked to."""
+        return self._stop.is_set() or self._thread.ident is None or self._thread.is_alive()
+
     def start(self) -> None:
         """Begin, with a first sample at once."""
         self._thread.start()

@@ -56,6 +56,11 @@ class Delivery:
         return [courier.name for courier in self._couriers]
 
     @property
+    def ended(self) -> list[str]:
+        """Channels whose thread has ended without being asked to: they deliver nothing more."""
+        return [courier.name for courier in self._couriers if not courier.is_alive]
+
+    @property
     def failed(self) -> int:
         """Notifications that a channel did not take, over all channels."""
         return sum(courier.failed for courier in self._couriers)
@@ -101,6 +106,10 @@ class _Courier:
     @property
     def is_idle(self) -> bool:
         return not self._waiting.unfinished_tasks
+
+    @property
+    def is_alive(self) -> bool:
+        return self._closing.is_set() or self._thread.is_alive()
 
     def dismiss(self) -> None:
         self._closing.set()

@@ -150,7 +150,7 @@ def _record_age_s(now: float, samples: Sequence[Document], requests: Sequence[Re
 
 def _is_stale(serve: ServeSnapshot | None, now: float, age_s: float | None) -> bool:
     """Serve writes samples, and nobody takes them in. A serve just started may be ahead of its watch."""
-    if serve is None or not serve.devices or now - serve.started_at <= _stale_after_s(serve):
+    if serve is None or not serve.devices or 0 <= now - serve.started_at <= _stale_after_s(serve):
         return False
     return age_s is None or age_s > _stale_after_s(serve)
 

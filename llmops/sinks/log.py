@@ -24,7 +24,6 @@ _CHATTY = (
     "ContinuousBatchingLogger",
     "httpx",
     "httpcore",
-    "apscheduler",
     "urllib3",
     "elastic_transport",
     "asyncio",
@@ -45,10 +44,18 @@ class LoguruSink:
         self._repeats = Repeats()
 
     def write(self, documents: Sequence[Document]) -> None:
-        """The record first; then log each document with its own level and message, and itself as an extra; of many
-        refusals the first and how many followed."""
+        """The record first; then the log."""
         if self._journal is not None:
             self._journal.write(documents)
+        self.written(documents)
+
+    def write_now(self, document: Document) -> bool:
+        """Into the journal, on any thread, where that takes it at once; without a journal there is nothing to do."""
+        return self._journal is not None and self._journal.write_now(document)
+
+    def written(self, documents: Sequence[Document]) -> None:
+        """Log each document that the journal has with its own level and message, and itself as an extra; of many
+        refusals the first and how many followed."""
         for document in documents:
             if not self._repeats.worth(document):
                 continue

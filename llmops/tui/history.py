@@ -63,8 +63,10 @@ class History:
         if self._last_at is None:
             for bucket in overview.series:
                 self.tokens_per_s.add(bucket.start, bucket.output_tokens / overview.series_step_s)
-        elif overview.at <= self._last_at:
+        elif overview.at == self._last_at:
             return
+        elif overview.at < self._last_at:  # the clock was set back: what was seen lies in its future
+            self.tokens_per_s, self.busy, self.restarted_at = Series(), Series(), None
         self._last_at = overview.at
         self.tokens_per_s.add(overview.at, overview.output_tokens_per_s)
         self.busy.add(overview.at, overview.devices[0].utilization if overview.devices else None)
@@ -75,4 +77,4 @@ class History:
 
     def restarted(self, now: float) -> bool:
         """Did serve come back as another process in the last minutes?"""
-        return self.restarted_at is not None and now - self.restarted_at < RESTART_SHOWN_S
+        return self.restarted_at is not None and 0 <= now - self.restarted_at < RESTART_SHOWN_S

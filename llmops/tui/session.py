@@ -38,7 +38,7 @@ class Session:
     paused: bool = False
     refresh_s: float = 1.0
     seen_at: float | None = None
-    """When the newest overview arrived, on this machine's clock."""
+    """When the newest overview arrived, by the monotonic clock."""
     look_s: float | None = None
     cpu_share: float | None = None
     """Of one core, used by this process over the last look."""

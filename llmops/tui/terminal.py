@@ -67,7 +67,7 @@ class LlmopsApp(App[int]):
         """Collect always, show unless paused."""
         session = self.session
         session.history.add(message.overview)
-        session.seen_at, session.look_s, session.feed_error = time.time(), message.look_s, None
+        session.seen_at, session.look_s, session.feed_error = time.monotonic(), message.look_s, None
         wall, cpu = time.monotonic(), time.process_time()
         session.cpu_share = (cpu - self._spent[1]) / max(1e-3, wall - self._spent[0])
         self._spent = (wall, cpu)
@@ -97,7 +97,7 @@ class LlmopsApp(App[int]):
     def _watch_silence(self) -> None:
         """A feed that hangs posts nothing: the strip must notice by itself."""
         seen_at = self.session.seen_at
-        if seen_at is not None and time.time() - seen_at > 3 * self.session.refresh_s and not self.session.paused:
+        if seen_at is not None and time.monotonic() - seen_at > 3 * self.session.refresh_s and not self.session.paused:
             self._show()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
@@ -110,16 +111,17 @@ class Cards:
         self._remember()
         samples = self._latest(look)
         if samples:
-            self._heard_at, self._heard_of = samples[-1].at, samples[-1].instance_id
+            self._heard_at = look.steady_s - (look.now - samples[-1].at)
+            self._heard_of = samples[-1].instance_id
             self._save()
         serve = look.snapshot
         if serve is None or look.behind or self._heard_of is None:
             return silent_finding(None)
         if self._serve_since is None or self._serve_since[0] != serve.instance_id:
-            self._serve_since = (serve.instance_id, look.now)
+            self._serve_since = (serve.instance_id, look.steady_s)
         is_expected = bool(_gpus(serve)) or self._heard_of == serve.instance_id
         limit_s = span_s(serve.sample_interval_s)
-        silent_s = look.now - max(self._heard_at or 0.0, self._serve_since[1])
+        silent_s = look.steady_s - max(-math.inf if self._heard_at is None else self._heard_at, self._serve_since[1])
         is_known = self._heard_at is not None or silent_s >= limit_s  # just begun, with a memory from before
         return silent_finding(silent_s if is_known else None, limit_s, is_expected=is_expected)
 

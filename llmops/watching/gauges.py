@@ -21,6 +21,8 @@ from llmops.alerts.gauges import (
 )
 from llmops.alerts.lifecycle import States
 from llmops.alerts.rules import Finding, fingerprint_of
+from llmops.alerts.threads import RULE_ID as THREAD_RULE_ID
+from llmops.alerts.threads import threads_finding
 from llmops.events.snapshot import ServeSnapshot
 from llmops.store import StoreUnavailable
 from llmops.watching.failures import log_failure
@@ -30,17 +32,24 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """What one look of watch knows. `behind`: the record does not have all that was written."""
+    """What one look of watch knows. `behind`: the record does not have all that was written; `monotonic_s`: seconds for
+    what is measured from look to look, whatever becomes of the clock."""
 
     answer: ServeSnapshot | str
     states: States
     now: float
+    monotonic_s: float | None = None
     behind: bool = False
 
     @property
     def snapshot(self) -> ServeSnapshot | None:
         """What serve said; None without an answer."""
         return None if isinstance(self.answer, str) else self.answer
+
+    @property
+    def steady_s(self) -> float:
+        """Those seconds; where nobody counts them, the clock."""
+        return self.now if self.monotonic_s is None else self.monotonic_s
 
     def is_firing(self, rule_id: str) -> bool:
         """The alert of this rule is firing."""
@@ -116,6 +125,11 @@ def serve_rules() -> Rules:
     return {QUEUE_RULE_ID: queue, SKEW_RULE_ID: skew}
 
 
+def thread_rules(ended: Callable[[], Sequence[str]]) -> Rules:
+    """Whether the background threads live; `ended`: the names of our own that do not."""
+    return {THREAD_RULE_ID: lambda look: threads_finding(look.snapshot, ended())}
+
+
 def lag_rules() -> Rules:
     """Seconds since all that was written had been read: nothing that is unread is older, but for what was there when
     watch began."""
@@ -124,8 +138,8 @@ def lag_rules() -> Rules:
     def lag(look: Look) -> Finding:
         nonlocal current_at
         if not look.behind or current_at is None:
-            current_at = look.now
-        current_at = min(current_at, look.now)
-        return look.gauge(LAG_RULE_ID, one(look.now - current_at), LAG)
+            current_at = look.steady_s
+        current_at = min(current_at, look.steady_s)
+        return look.gauge(LAG_RULE_ID, one(look.steady_s - current_at), LAG)
 
     return {LAG_RULE_ID: lag}

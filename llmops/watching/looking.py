@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from llmops.alerts import AlertState, advance
 from llmops.alerts.evaluate import held_objectives, inhibit, is_firing, slo_findings
+from llmops.alerts.lifecycle import shifted
 from llmops.alerts.record import states_from, to_event
 from llmops.alerts.rules import Finding
 from llmops.alerts.serving import RULE_ID, observe, serve_finding
@@ -17,6 +18,7 @@ from llmops.client import RequestRefused, ServeUnreachable
 from llmops.events import Bus
 from llmops.events.snapshot import ServeSnapshot
 from llmops.store import JournalFollower, Store, StoreUnavailable
+from llmops.watching.clock import ClockSteps
 from llmops.watching.failures import log_failure
 from llmops.watching.gauges import Gauges, Look
 from llmops.watching.judging import Judge
@@ -50,6 +52,7 @@ class Watch:
         serve_start_for_s: float = 0.0,
         keeper: Keeper | None = None,
         clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._follower = follower
@@ -64,6 +67,7 @@ class Watch:
         self._has_answered = False
         self._keeper = keeper
         self._clock = clock
+        self._steps = ClockSteps(stopwatch)
         self._states: dict[str, AlertState] = {}
         self._is_restored = False
         self._saved: tuple[int, dict[str, AlertState], str | None] | None = None
@@ -150,14 +154,16 @@ class Watch:
         return states_from(self._store.alerts(limit=1000)) if is_current else None
 
     def _judge_all(self, is_current: bool) -> None:
-        states = self._states
         answer = self._ask_serve()
         now = self._clock()
+        monotonic_s = self._notice_step(now)
+        states = self._states
         serving = observe(self._instance_id, answer)
+        look = Look(answer=answer, states=states, now=now, monotonic_s=monotonic_s, behind=not is_current)
         findings = [
             serve_finding(serving, down_for_s=self._down_for_s(answer), is_firing=is_firing(states, RULE_ID)),
             *self._record.findings(answer, now),
-            *self._gauges.findings(Look(answer=answer, states=states, now=now, behind=not is_current)),
+            *self._gauges.findings(look),
             *self._objectives(states, now),
         ]
         behind = not is_current or not self._follower.is_current
@@ -172,6 +178,15 @@ class Watch:
         """A serve that starts beside this watch loads its libraries first, on a slow machine for half a minute."""
         self._has_answered = self._has_answered or not isinstance(answer, str)
         return self._serve_down_for_s if self._has_answered else max(self._serve_down_for_s, self._start_for_s)
+
+    def _notice_step(self, now: float) -> float:
+        """Seconds of the stopwatch; a clock that was set neither hurries nor silences an alert that is under way."""
+        monotonic_s, step_s = self._steps.look(now)
+        if step_s:
+            _log.warning("the clock was set by %+.0f s: alerts go on counting from where they were", step_s)
+            self._states = shifted(self._states, step_s)
+            self._teller.shift(step_s)
+        return monotonic_s
 
     def _save(self) -> None:
         """What a restart must know: when it changes, and once more into a store that began anew. A store that fails

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import shutil
 from collections.abc import Callable, Mapping
@@ -66,6 +67,7 @@ class Surroundings:
         self._look_at_disk = room
         self._room: tuple[int, int] = (0, 0)
         self._shipping: Shipping | None = None
+        self._heard_s = 0.0
         self._run: Run | None = None
         self._asked = False
 
@@ -87,8 +89,17 @@ class Surroundings:
 
     def _elastic(self, look: Look) -> Finding:
         if self._looks["ship"].is_due(look.now):
-            self._shipping = read_shipping(self._ship)
-        return shipping_finding(self._shipping, look.now, self._ship_silent_s)
+            self._note(read_shipping(self._ship), look)
+        if self._shipping is None:
+            return shipping_finding(None, look.now, self._ship_silent_s)
+        heard_at = look.now - (look.steady_s - self._heard_s)
+        return shipping_finding(dataclasses.replace(self._shipping, at=heard_at), look.now, self._ship_silent_s)
+
+    def _note(self, shipping: Shipping | None, look: Look) -> None:
+        """How old a report is counts from the look that found it, and at the first look by its own time."""
+        is_first, self._shipping, before = self._shipping is None, shipping, self._shipping
+        if shipping is not None and (is_first or shipping != before):
+            self._heard_s = look.steady_s - (max(0.0, look.now - shipping.at) if is_first else 0.0)
 
     def _regression(self, look: Look) -> Finding:
         if self._looks["runs"].is_due(look.now):

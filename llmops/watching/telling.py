@@ -55,6 +55,11 @@ class Teller:
         self._is_restored = self._has_complained = False
         self._on_the_way: dict[str, tuple[Message, set[str]]] = {}
 
+    @property
+    def ended(self) -> list[str]:
+        """Channels whose thread has ended."""
+        return self._delivery.ended
+
     def tell(self, states: States, ended: Sequence[Transition], now: float) -> None:
         """After one look: `states` as they are, and what was resolved by it. Call it once the states are kept."""
         if self._memory is None:
@@ -67,6 +72,11 @@ class Teller:
         self._save()
         for message in messages:
             self._delivery.tell(self._words(message))
+
+    def shift(self, by_s: float) -> None:
+        """The clock was set by so much: nothing is told sooner or later for that."""
+        if self._memory is not None:
+            self._memory = self._memory.shifted(by_s)
 
     def close(self, now: float) -> None:
         """Deliver what can be delivered now; the rest is kept for the next start."""

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmops.alerts import AlertState, Finding, SloNumbers, Transition, advance, as_is
+from llmops.alerts.lifecycle import shifted
 
 NOW = 1_700_000_000.25
 SLO = SloNumbers(
@@ -171,3 +172,17 @@ def test_what_was_kept_before_it_told_when_a_budget_is_spent_can_be_read() -> No
     back = Finding.from_json(kept)
     assert back.slo is not None
     assert back.slo.exhausted_in_s is None
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_after_the_clock_was_set_an_alert_is_as_far_on_as_before(step_s: float) -> None:
+    states, _ = advance({}, [finding(True)], NOW)
+    states, moved = advance(shifted(states, step_s), [finding(True)], NOW + step_s + 9.9)
+    assert moved == []
+    states, (fired,) = advance(states, [finding(True)], NOW + step_s + 10.0)
+    assert (fired.action, fired.started) == ("firing", NOW)
+    states, _ = advance(states, [finding(False)], NOW + step_s + 11.0)
+    states, moved = advance(shifted(states, -step_s), [finding(False)], NOW + 30.9)
+    assert moved == []
+    states, (over,) = advance(states, [finding(False)], NOW + 31.0)
+    assert (over.action, states) == ("resolved", {})

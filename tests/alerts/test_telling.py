@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from llmops.alerts import AlertState, Finding, Item, Memory, Message, Pace, Transition, advance, as_is, decide
 from llmops.alerts.quiet import Acknowledgement, Orders, Silence, matcher_of
 from llmops.alerts.rules import Severity, fingerprint_of
+from llmops.alerts.telling import Told
 from tests.alerts.test_lifecycle import NOW, SLO
 
 PACE = Pace(group_wait_s=30.0, group_interval_s=300.0, repeat_s=4 * 3600.0)
@@ -283,3 +284,11 @@ def test_a_memory_of_another_kind_is_no_memory(broken: dict[str, Any]) -> None:
 def test_a_transition_goes_through_json_and_back() -> None:
     transition = Transition(action="resolved", at=NOW, started=NOW - 5, finding=found("slo.latency.page"))
     assert Transition.from_json(json.loads(json.dumps(transition.to_json()))) == transition
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_after_the_clock_was_set_what_waits_has_waited_as_long_as_before(step_s: float) -> None:
+    told = Told(started=NOW, at=NOW + 5, times=1, finding=found("r"))
+    memory = Memory({"r": told}, {"waits": NOW + 1}, {"group": NOW + 2}).shifted(step_s)
+    assert memory.told["r"] == dataclasses.replace(told, at=NOW + 5 + step_s)
+    assert (memory.waiting, memory.groups) == ({"waits": NOW + 1 + step_s}, {"group": NOW + 2 + step_s})

@@ -73,6 +73,22 @@ def test_the_first_run_waits_a_whole_interval_unless_told_otherwise() -> None:
     assert runs.at == []
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ended_by_itself_is_known() -> None:
+    def ends() -> bool:
+        raise SystemExit
+
+    deadly = Schedule(ends, interval_s=3600.0, retry_s=1.0, first_after_s=0.0)
+    quiet = Schedule(lambda: True, interval_s=3600.0, retry_s=1.0)
+    assert deadly.is_alive, "it has not begun"
+    with _started(quiet), _started(deadly):
+        deadline = time.monotonic() + 5.0
+        while deadly.is_alive:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert quiet.is_alive
+
+
 def test_after_stop_nothing_runs() -> None:
     runs = _Runs(lambda _: True)
     with _started(Schedule(runs, interval_s=0.05, retry_s=0.05, first_after_s=0.0)):

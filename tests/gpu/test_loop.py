@@ -132,6 +132,22 @@ def test_stopping_does_not_wait_for_ever_for_a_call_that_hangs() -> None:
     sampler.is_free.set()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_ended_by_itself_is_known() -> None:
+    class _Deadly(_Counted):
+        def sample(self, now: float) -> Sequence[SampleEvent]:
+            raise SystemExit
+
+    loop, healthy = SamplingLoop(_Deadly(), lambda _: None, 0.01), SamplingLoop(_Counted(), lambda _: None, 0.01)
+    assert loop.is_alive, "it has not begun"
+    loop.start()
+    healthy.start()
+    _until(lambda: not loop.is_alive)
+    assert healthy.is_alive
+    healthy.stop()
+    assert healthy.is_alive, "it was asked to end"
+
+
 class _Hanging(_Counted):
     """Answers while it is free."""
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "transformers", "textual", "fastapi", "elasticsearch", "apscheduler", "bitsandbytes", "apprise")
+HEAVY = ("torch", "transformers", "textual", "fastapi", "elasticsearch", "bitsandbytes", "apprise")
 
 
 def loaded_after(code: str) -> set[str]:
@@ -22,8 +22,8 @@ def loaded_after(code: str) -> set[str]:
         ("import llmops", HEAVY),
         ("import llmops.cli", HEAVY),
         ("import llmops.watch", ("torch", "transformers", "textual", "fastapi", "elasticsearch", "apprise")),
-        ("import llmops.serve", ("textual", "torch", "transformers", "apscheduler", "elasticsearch")),
-        ("import llmops.tui.app", ("torch", "transformers", "fastapi", "apscheduler", "elasticsearch")),
+        ("import llmops.serve", ("textual", "torch", "transformers", "elasticsearch")),
+        ("import llmops.tui.app", ("torch", "transformers", "fastapi", "elasticsearch")),
         ("import llmops.up", HEAVY),
         ("import llmops.shell.fit", (*HEAVY, "pydantic", "pynvml", "httpx")),
         ("import llmops.demo", ("torch", "transformers", "fastapi", "textual")),

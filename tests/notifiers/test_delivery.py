@@ -155,3 +155,22 @@ def test_a_notification_may_be_for_some_channels_only() -> None:
     delivery.tell(notification(), {"two"})
     assert delivery.close()
     assert (one.heard, two.heard) == ([], [notification()])
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_channel_whose_thread_has_ended_is_known_and_the_others_go_on() -> None:
+    class _Deadly(Memory):
+        def deliver(self, notification: Notification) -> None:
+            raise SystemExit
+
+    good = Memory("good")
+    delivery = Delivery([_Deadly("deadly"), good])
+    assert delivery.ended == []
+    delivery.tell(notification())
+    deadline = time.monotonic() + 5
+    while not (delivery.ended and good.heard):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert delivery.ended == ["deadly"]
+    delivery.close()
+    assert delivery.ended == []

@@ -18,6 +18,16 @@ from llmops.tui.widgets.strip import stale_s
 from tests.tui.worlds import NOW, later, snapshot, world
 
 
+def test_after_the_clock_was_set_back_the_charts_go_on() -> None:
+    history = History()
+    history.add(later(world(), 10.0))
+    history.add(later(world(), 11.0))
+    history.add(later(world(), 12.0 - 3600.0))
+    history.add(later(world(), 13.0 - 3600.0))
+    assert [at - NOW for at, _ in history.tokens_per_s.points()][-2:] == [12.0 - 3600.0, 13.0 - 3600.0]
+    assert not history.restarted(NOW - 3600.0)
+
+
 @given(st.floats(allow_nan=True, allow_infinity=True), st.integers(4, 12), st.integers(0, 3))
 def test_a_number_always_fills_its_width(value: float, width: int, decimals: int) -> None:
     assert len(fixed(value, width, decimals)) == width

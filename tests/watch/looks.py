@@ -69,6 +69,7 @@ class Bench:
         self.folder = folder
         folder.mkdir(exist_ok=True)
         self.now = NOW
+        self.stopwatch: Callable[[], float] | None = None
         self.keep_bytes, self.max_bytes = 8 << 30, 32 << 30
         self.room = (500 << 30, 1000 << 30)
         self.vram_source: VramSource = "nvml_used"
@@ -94,6 +95,7 @@ class Bench:
             serve_down_for_s=5.0,
             keeper=keeper,
             clock=lambda: self.now,
+            stopwatch=self.stopwatch,
         )
 
     def restart(self, store: Store | None = None) -> None:

@@ -13,7 +13,7 @@ from llmops.alerts import AlertState, say
 from llmops.alerts.rules import Finding, fingerprint_of
 from llmops.events.snapshot import DeviceSnapshot, ServeSnapshot
 from llmops.store import MemoryStore, Store, open_store
-from llmops.watching.gauges import Gauges, Look, Seldom, lag_rules
+from llmops.watching.gauges import Gauges, Look, Seldom, lag_rules, thread_rules
 from tests.alerts.test_serving import snapshot
 from tests.store.events import request
 from tests.watch.looks import NOW, Bench
@@ -146,6 +146,17 @@ def test_a_rule_that_fails_holds_its_own_alert_and_is_said_once(caplog: pytest.L
     broken = True
     gauges.findings(look)
     assert caplog.text.count("the rule vram cannot be judged") == 2
+
+
+def test_a_thread_of_watch_that_has_ended_is_a_page_until_watch_is_started_again() -> None:
+    ended: list[str] = []
+    gauges = Gauges(thread_rules(lambda: ended))
+    look = Look(answer=snapshot(), states={}, now=NOW)
+    assert gauges.findings(look)[-1].active is False
+    ended.append("canary")
+    found = gauges.findings(look)[-1]
+    assert (found.rule_id, found.active) == ("thread_ended", True)
+    assert str(found.reason) == "the thread canary of watch has ended; restart watch"
 
 
 def test_what_is_done_seldom_is_done_at_once_then_again_and_after_a_clock_went_back() -> None:

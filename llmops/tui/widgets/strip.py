@@ -76,7 +76,7 @@ class StatusStrip(Panel):
 
     def _badges(self, overview: Overview) -> Iterable[str]:
         words = self.session.words
-        age_s = stale_s(overview, self.session.seen_at, self.session.refresh_s, time.time())
+        age_s = stale_s(overview, self.session.seen_at, self.session.refresh_s, time.monotonic())
         if age_s is not None and not self.session.paused:
             yield words("badge.stale", age=span(age_s))
         if self.session.history.restarted(overview.at):
