@@ -23,7 +23,7 @@ from llmops.api.server import bind
 from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine, Sampling
 from llmops.engine.dials import EchoDials, EngineDials, UpstreamDials
-from llmops.events import Emit
+from llmops.events import Emit, Record
 from llmops.events.snapshot import RequestDefaults
 from llmops.gpu.build import build_sampler
 from llmops.gpu.contract import Sampler
@@ -168,14 +168,16 @@ def inference_of(
     gate: Gate,
     meter: TokenMeter,
     emit: Emit,
+    record: Record,
     user_key: bytes,
     speed: SpeedEstimate,
 ) -> Inference:
-    """The road of a request through these parts."""
+    """The pipeline of a request through these parts; without a journal no answer waits for its event."""
     return Inference(
         engine,
         gate,
         emit,
+        record=record if settings.events.enabled else None,
         meter=meter,
         user_key=user_key,
         record_user=settings.events.record_user,

@@ -36,7 +36,7 @@ from llmops.assembly import (
 )
 from llmops.engine.contract import ModelCard
 from llmops.engine.errors import EngineError
-from llmops.events import Bus, Event, SampleEvent
+from llmops.events import Bus, Emit, Event, Record, SampleEvent
 from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
 from llmops.inference.embedding import Embeddings
@@ -91,11 +91,8 @@ async def _serve(settings: Settings, start: Start) -> int:
     )
     metrics = _metrics(station)
 
-    def emit(event: Event) -> None:
-        metrics.observe(event)
-        bus.emit(event)
-
-    inference = inference_of(settings, station.engine, gate, station.meter, emit, start.user_key, station.speed)
+    emit, record = _counted(metrics, bus)
+    inference = inference_of(settings, station.engine, gate, station.meter, emit, record, start.user_key, station.speed)
     sampling = _sampling(start.sampler, settings.gpu.interval_s, station, bus)
     embeddings = embeddings_of(settings, gate)
     app = create_app(
@@ -155,7 +152,15 @@ def _server(app: Any, station: Station, feed: LiveFeed, settings: ServeSettings)
 
 
 async def _keep(station: Station, server: Server, url: str, embeddings: Embeddings | None, speed: SpeedRecord) -> int:
-    """Load the model while health already answers; then end the process should the engine die for good.
+    """Returns the exit code. Whatever ends it ends serve, which never runs without anything that watches its engine."""
+    try:
+        return await _load_and_watch(station, url, embeddings, speed)
+    finally:
+        server.finish()
+
+
+async def _load_and_watch(station: Station, url: str, embeddings: Embeddings | None, speed: SpeedRecord) -> int:
+    """Load the model while health already answers; then wait for the engine to die for good.
 
     Returns the exit code: a model that cannot be loaded would fail again, a dead engine may live again.
     """
@@ -169,11 +174,9 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
         if station.gate.draining:  # told to end while it loaded
             return 0
         _log.error("%s", error)
-        server.finish()
         return CANNOT_WORK
     except Exception:
         _log.exception("loading the model failed")
-        server.finish()
         return 1
     _settle_memory()
     card, loaded_s = station.engine.card, time.monotonic() - started
@@ -186,7 +189,6 @@ async def _keep(station: Station, server: Server, url: str, embeddings: Embeddin
     if station.gate.draining:
         return 0
     _log.error("the engine is dead (%s): ending, so that whoever supervises can start afresh", station.engine.health())
-    server.finish()
     return 1
 
 
@@ -200,6 +202,20 @@ def _told_of(card: ModelCard) -> str:
     """What a start says of the model besides its speed: memory, and the longest conversation."""
     memory = card.memory_sentence()
     return f": {memory}, prompt and answer up to {card.max_model_len:,} tokens" if memory else ""
+
+
+def _counted(metrics: Metrics, bus: Bus) -> tuple[Emit, Record]:
+    """Both ways to hand an event over, which is a metric first."""
+
+    def emit(event: Event) -> None:
+        metrics.observe(event)
+        bus.emit(event)
+
+    async def record(event: Event) -> None:
+        metrics.observe(event)
+        await bus.record(event)
+
+    return emit, record
 
 
 def _settle_memory() -> None:
@@ -225,9 +241,13 @@ def _end_within(seconds: float, code: int) -> None:
 async def _end(keeper: asyncio.Task[int]) -> int:
     if not keeper.done():
         keeper.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
+    try:
         return await keeper
-    return 0
+    except asyncio.CancelledError:
+        return 0
+    except Exception:
+        _log.exception("watching over the engine failed")
+        return 1
 
 
 async def _drain(station: Station, feed: LiveFeed, deadline_s: float) -> None:
@@ -273,6 +293,7 @@ def _sampling(sampler: Sampler, interval_s: float, station: Station, bus: Bus) -
 
     loop = SamplingLoop(sampler, bus.emit, interval_s, decorate)
     station.devices = lambda: tuple(loop.latest)
+    station.is_sampling = lambda: loop.is_alive
     return loop
 
 

@@ -69,6 +69,7 @@ async def send_whole(
         body["metrics"] = _metrics(exchange)
     hint = exchange.hint()
     advice = {"x-llmops-hint": hint} if hint else {}
+    await exchange.record()
     await send_json(send, 200, body, {"x-request-id": exchange.arrival.request_id, **advice})
 
 
@@ -94,10 +95,13 @@ async def send_stream(
         await _event(send, {**template, "choices": [shape.piece("", exchange.finish_reason)]})
         if request.include_usage or request.include_metrics:
             await _event(send, {**template, "choices": [], **_closing(exchange, request)})
+        await _chunk(send, b"")  # returns once the client has taken what was sent, but for what the system buffers
+        await exchange.record()
         await _chunk(send, _DONE)
     except Exception as error:
         slug, status, body, _ = describe(error)
         exchange.failed(slug, str(error), status, error)
+        await exchange.record()
         await _event(send, body)
     await send({"type": "http.response.body", "body": b""})
 

@@ -62,6 +62,7 @@ async def _send(
     embedded = await embeddings.embed(exchange, ticket, ask)
     # Millions of numbers take a second to write: beside the event loop, and a vector at a time for its sake.
     payload = await asyncio.to_thread(_payload, embedded, exchange.fields["response_model"], request.encoding_format)
+    await exchange.record()
     await send_payload(send, 200, payload, {"x-request-id": exchange.arrival.request_id})
 
 

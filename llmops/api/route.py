@@ -6,10 +6,12 @@ import abc
 import asyncio
 import logging
 from collections.abc import Callable
+from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
+from llmops.admission.refusals import Refusal
 from llmops.api.answer import send_json
 from llmops.api.arriving import BodyLimits, arrival_of
 from llmops.api.door import Door, deadline_of, priority_of
@@ -80,4 +82,6 @@ async def _refuse(send: Send, exchange: Exchange, error: Exception) -> None:
     exchange.failed(slug, str(error) or type(error).__name__, status, error)
     if slug == "internal":
         _log.error("request %s failed", exchange.arrival.request_id, exc_info=error)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, Refusal):
+        await exchange.record()  # refusals and bad requests, which come in floods, are written after their answers
     await send_json(send, status, body, {**headers, "x-request-id": exchange.arrival.request_id})

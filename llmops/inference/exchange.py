@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from llmops.admission.ticket import Priority
 from llmops.engine.contract import FinishReason, Piece, Prompt, Sampling
 from llmops.engine.repetition import repetition_ratio
-from llmops.events import Emit, RequestEvent
+from llmops.events import Emit, Record, RequestEvent
 from llmops.inference.speed import SpeedEstimate
 
 _MESSAGE_CHARACTERS = 1_000
@@ -69,6 +69,7 @@ class Exchange:
         emit: Emit,
         response_id: str,
         limit_s: Callable[[int, int], float | None] = lambda *_: None,
+        record: Record | None = None,
     ) -> None:
         """`limit_s`: from tokens of prompt and answer to the seconds that such a request may take."""
         self.arrival = arrival
@@ -91,6 +92,7 @@ class Exchange:
         self.began_s: float | None = None
         self._ended_s: float | None = None
         self._emit = emit
+        self._record = record
         self._closed = False
         self._failed = False
         self._answered = False
@@ -194,10 +196,20 @@ class Exchange:
         """The client has its answer: from here on its time no longer counts."""
         self._ended_s = time.monotonic()
 
-    def close(self) -> None:
-        """Emit the event; a second call does nothing. Not failed and not finished means that the client left."""
-        if self._closed:
+    async def record(self) -> None:
+        """Write the event: call it before the last bytes of an answer are sent, so that an answer that a client has
+        whole is in the record, whatever becomes of the process."""
+        if self._record is None or self._closed:
             return
+        self.end()
+        await self._record(self._event())
+
+    def close(self) -> None:
+        """Emit the event, once. Not failed and not finished means that the client left."""
+        if not self._closed:
+            self._emit(self._event())
+
+    def _event(self) -> RequestEvent:
         self._closed = True
         duration_s = (self._ended_s or time.monotonic()) - self.arrival.clock_s
         outcome = "failure" if self._failed else "success" if self.finish_reason or self._answered else "unknown"
@@ -210,7 +222,7 @@ class Exchange:
             if limit_s is not None:
                 self.fields.update(duration_limit_s=limit_s, over_limit=duration_s > limit_s)
         end = self.arrival.at + duration_s
-        self._emit(RequestEvent(at=end, start=self.arrival.at, end=end, **self.fields))  # type: ignore[arg-type]
+        return RequestEvent(at=end, start=self.arrival.at, end=end, **self.fields)  # type: ignore[arg-type]
 
     def _timings(self) -> dict[str, object]:
         first, last = self.first_token_s, self.last_token_s

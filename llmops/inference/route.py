@@ -14,7 +14,7 @@ from llmops.admission.identity import hash_user
 from llmops.admission.refusals import DeadlinePassed, NotReady
 from llmops.admission.ticket import Priority, Ticket
 from llmops.engine.contract import Engine, Generation, ModelCard, Piece, Prompt
-from llmops.events import Emit
+from llmops.events import Emit, Record
 from llmops.inference.deadline import Deadline
 from llmops.inference.errors import ContextTooLong, UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
@@ -55,6 +55,7 @@ class Inference:
         gate: Gate,
         emit: Emit,
         *,
+        record: Record | None = None,
         meter: TokenMeter,
         user_key: bytes,
         record_user: bool = False,
@@ -69,6 +70,7 @@ class Inference:
         self.meter = meter
         self.speed = speed or SpeedEstimate()
         self._emit = emit
+        self._record = record
         self._user_key = user_key
         self._record_user = record_user
         self._deadline_s = deadline_s
@@ -89,7 +91,7 @@ class Inference:
             "client_ip": arrival.client_ip if self._record_user else None,
         }
         response_id = f"{arrival.id_prefix}{self._new_id()}"
-        exchange = Exchange(arrival, fields, self._emit, response_id, self.speed.limit_s)
+        exchange = Exchange(arrival, fields, self._emit, response_id, self.speed.limit_s, self._record)
         self.identify(exchange, arrival.user)
         return exchange
 

@@ -86,6 +86,35 @@ class JournalFile:
             if not self._closed:
                 self._advance()
 
+    def write_now(self, document: Document) -> bool:
+        """Append one document to the open file, and wait for nothing: no other thread, no new file, no sync. Where it
+        takes more than that, False, and nothing was written."""
+        if self._fsync != "interval" or not self._lock.acquire(blocking=False):
+            return False
+        try:
+            line, now = line_of(document), self._clock()
+            if not self._takes_at_once(line, now):
+                return False
+            self._segment.append(line)
+            self._remember([line], now)
+        except (ValueError, TypeError, RecursionError, OSError):  # `write` meets the same, and deals with it
+            return False
+        finally:
+            self._lock.release()
+        return True
+
+    def _takes_at_once(self, line: bytes, now: float) -> bool:
+        size_bytes, is_well = self._segment.size_bytes, not (self._closed or self._waiting.lines or self._segment.torn)
+        is_young = now - self._begun_at < self._segment_age_s
+        has_room = size_bytes > 0 and size_bytes + len(line) <= self._segment_bytes
+        return (
+            is_well
+            and self._retry_at is None
+            and is_young
+            and has_room
+            and self._unsynced.size_bytes + len(line) <= _UNSYNCED_BYTES
+        )
+
     def tick(self) -> None:
         """Retry, sync and rotate what is due, and start a new file where the active one was removed by hand."""
         with self._lock:

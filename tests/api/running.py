@@ -120,8 +120,20 @@ async def running(
         if isinstance(event, RequestEvent):
             requests.append(event)
 
+    async def record(event: Event) -> None:
+        metrics.observe(event)
+        requests.extend([event] if isinstance(event, RequestEvent) else [])
+        await bus.record(event)
+
     inference = Inference(
-        engine, gate, emit, meter=station.meter, user_key=b"key", deadline_s=deadline_s, new_id=new_id
+        engine,
+        gate,
+        emit,
+        record=record,
+        meter=station.meter,
+        user_key=b"key",
+        deadline_s=deadline_s,
+        new_id=new_id,
     )
 
     async def drain() -> None:

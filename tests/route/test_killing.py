@@ -22,3 +22,4 @@ def test_whoever_is_killed_no_reader_sees_a_torn_line_and_store_and_journal_agre
     assert killed == {"serve", "watch"}
     assert verdict.torn == []
     assert verdict.holds, verdict
+    assert verdict.unrecorded == 0, "an answer that a client has whole has its event"

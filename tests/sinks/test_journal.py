@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from tests.sinks.disks import Clock, journal_in, numbers_in
+from tests.sinks.disks import Clock, Disk, journal_in, numbers_in
 
 
 def test_a_document_is_on_disk_when_append_returns(tmp_path: Path) -> None:
@@ -231,3 +231,67 @@ def test_more_than_the_memory_holds_is_written_when_the_disk_takes_it(tmp_path: 
     assert (journal.waiting, journal.lost) == (0, 0)
     journal.close()
     assert numbers_in(tmp_path) == list(range(9))
+
+
+def test_a_document_is_appended_at_once_only_where_that_is_one_write_to_the_open_file(tmp_path: Path) -> None:
+    clock, disk = Clock(), Disk(10_000)
+    journal = journal_in(tmp_path, clock=clock, write=disk.write, segment_bytes=60, segment_age_s=100.0)
+    assert not journal.write_now({"n": 0}), "there is no file yet"
+    journal.append({"n": 0})
+    assert journal.write_now({"n": 1})
+    assert numbers_in(tmp_path) == [0, 1]
+    assert not journal.write_now({"n": 2, "pad": "x" * 60}), "a new file would be due"
+    assert not journal.write_now({"n": {1, 2}}), "it is no JSON"
+    clock.now = 100.0
+    assert not journal.write_now({"n": 2}), "the file is old"
+    clock.now = 1.0
+    disk.room_bytes = 3
+    assert not journal.write_now({"n": 2})
+    assert numbers_in(tmp_path) == [0, 1], "what was half written is cut off"
+    journal.append({"n": 2})
+    disk.room_bytes = 10_000
+    assert not journal.write_now({"n": 3}), "an earlier one waits"
+    clock.now = 3.0
+    journal.tick()
+    assert numbers_in(tmp_path) == [0, 1, 2]
+    assert journal.write_now({"n": 3})
+    journal.close()
+    assert not journal.write_now({"n": 4})
+    assert numbers_in(tmp_path) == [0, 1, 2, 3]
+    assert journal.lost == 0
+
+
+def test_a_document_that_is_to_be_forced_to_disk_or_meets_another_thread_is_not_appended_at_once(
+    tmp_path: Path,
+) -> None:
+    always = journal_in(tmp_path / "always", fsync="always")
+    always.append({"n": 0})
+    assert not always.write_now({"n": 1})
+    entered, leave = threading.Event(), threading.Event()
+
+    def sync(_: int) -> None:
+        entered.set()
+        leave.wait(10)
+
+    busy = journal_in(tmp_path / "busy", fsync="interval", fsync_interval_s=0.0, sync=sync)
+    thread = threading.Thread(target=busy.append, args=({"n": 0},))
+    thread.start()
+    assert entered.wait(10)
+    assert not busy.write_now({"n": 1})
+    leave.set()
+    thread.join()
+    assert busy.write_now({"n": 1})
+    busy.close()
+    always.close()
+    assert (numbers_in(tmp_path / "always"), numbers_in(tmp_path / "busy")) == ([0], [0, 1])
+
+
+def test_what_was_appended_at_once_to_a_file_that_somebody_removes_is_written_again(tmp_path: Path) -> None:
+    journal = journal_in(tmp_path, fsync="interval", fsync_interval_s=3600.0)
+    journal.append({"n": 0})
+    assert journal.write_now({"n": 1})
+    next(tmp_path.glob("*.jsonl")).unlink()
+    assert journal.write_now({"n": 2})
+    journal.tick()
+    assert numbers_in(tmp_path) == [0, 1, 2]
+    journal.close()
