@@ -36,7 +36,7 @@ from llmops.assembly import (
 )
 from llmops.engine.contract import ModelCard
 from llmops.engine.errors import EngineError
-from llmops.events import Bus, Emit, Event, Record, SampleEvent
+from llmops.events import Bus, SampleEvent
 from llmops.gpu.contract import Sampler, SamplerUnavailable
 from llmops.gpu.loop import SamplingLoop
 from llmops.inference.embedding import Embeddings
@@ -91,7 +91,7 @@ async def _serve(settings: Settings, start: Start) -> int:
     )
     metrics = _metrics(station)
 
-    emit, record = _counted(metrics, bus)
+    emit, record = metrics.counted(bus)
     inference = inference_of(settings, station.engine, gate, station.meter, emit, record, start.user_key, station.speed)
     sampling = _sampling(start.sampler, settings.gpu.interval_s, station, bus)
     embeddings = embeddings_of(settings, gate)
@@ -195,27 +195,16 @@ async def _load_and_watch(station: Station, url: str, embeddings: Embeddings | N
 async def _write_deferred(deferred: DeferredWrites) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
-        await asyncio.to_thread(deferred.retry)
+        try:
+            await asyncio.to_thread(deferred.retry)
+        except Exception:  # it must go on: the files of a start are still not written
+            _log.exception("writing what a full disk refused at the start failed")
 
 
 def _told_of(card: ModelCard) -> str:
     """What a start says of the model besides its speed: memory, and the longest conversation."""
     memory = card.memory_sentence()
     return f": {memory}, prompt and answer up to {card.max_model_len:,} tokens" if memory else ""
-
-
-def _counted(metrics: Metrics, bus: Bus) -> tuple[Emit, Record]:
-    """Both ways to hand an event over, which is a metric first."""
-
-    def emit(event: Event) -> None:
-        metrics.observe(event)
-        bus.emit(event)
-
-    async def record(event: Event) -> None:
-        metrics.observe(event)
-        await bus.record(event)
-
-    return emit, record
 
 
 def _settle_memory() -> None:

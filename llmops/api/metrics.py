@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from llmops.admission.refusals import DeadlinePassed, Refusal
 from llmops.api.vllm_metrics import VllmMetrics
-from llmops.events import Event, RequestEvent
+from llmops.events import Bus, Emit, Event, Record, RequestEvent
 from llmops.events.snapshot import ServeSnapshot
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +41,19 @@ class Metrics:
             self._embedding_tokens.inc(event.input_tokens or 0)
         elif event.response_model is not None and event.queue_depth is not None:
             self._vllm.of(event.response_model).finished(event)
+
+    def counted(self, bus: Bus) -> tuple[Emit, Record]:
+        """Both ways to hand an event to the bus, each of which counts it first."""
+
+        def emit(event: Event) -> None:
+            self.observe(event)
+            bus.emit(event)
+
+        async def record(event: Event) -> None:
+            self.observe(event)
+            await bus.record(event)
+
+        return emit, record
 
     def gap(self, seconds: float) -> None:
         """A token came so long after the one before it."""
