@@ -20,7 +20,7 @@ from llmops.api.app import create_app
 from llmops.api.arriving import BodyLimits
 from llmops.api.file_limit import raise_file_limit
 from llmops.api.live import LiveFeed
-from llmops.api.metrics import Metrics, counted
+from llmops.api.metrics import Metrics
 from llmops.api.server import Server
 from llmops.api.station import Station
 from llmops.assembly import (
@@ -91,7 +91,7 @@ async def _serve(settings: Settings, start: Start) -> int:
     )
     metrics = _metrics(station)
 
-    emit, record = counted(metrics, bus)
+    emit, record = metrics.counted(bus)
     inference = inference_of(settings, station.engine, gate, station.meter, emit, record, start.user_key, station.speed)
     sampling = _sampling(start.sampler, settings.gpu.interval_s, station, bus)
     embeddings = embeddings_of(settings, gate)
@@ -195,7 +195,10 @@ async def _load_and_watch(station: Station, url: str, embeddings: Embeddings | N
 async def _write_deferred(deferred: DeferredWrites) -> None:
     while True:
         await asyncio.sleep(EVERY_S)
-        await asyncio.to_thread(deferred.retry)
+        try:
+            await asyncio.to_thread(deferred.retry)
+        except Exception:  # it must go on: the files of a start are still not written
+            _log.exception("writing what a full disk refused at the start failed")
 
 
 def _told_of(card: ModelCard) -> str:

@@ -42,6 +42,19 @@ class Metrics:
         elif event.response_model is not None and event.queue_depth is not None:
             self._vllm.of(event.response_model).finished(event)
 
+    def counted(self, bus: Bus) -> tuple[Emit, Record]:
+        """Both ways to hand an event to the bus, each of which counts it first."""
+
+        def emit(event: Event) -> None:
+            self.observe(event)
+            bus.emit(event)
+
+        async def record(event: Event) -> None:
+            self.observe(event)
+            await bus.record(event)
+
+        return emit, record
+
     def gap(self, seconds: float) -> None:
         """A token came so long after the one before it."""
         if self._model is None:
@@ -79,17 +92,3 @@ class Metrics:
         self._threads = Gauge("llmops_thread_up", "1 while this thread lives", ("thread",), registry=registry)
         self._held = Gauge("llmops_events_waiting", "Events in memory that the journal has not", registry=registry)
         self._dropped = Gauge("llmops_events_dropped", "Events lost since the start", registry=registry)
-
-
-def counted(metrics: Metrics, bus: Bus) -> tuple[Emit, Record]:
-    """Both ways to hand an event over, which is counted first."""
-
-    def emit(event: Event) -> None:
-        metrics.observe(event)
-        bus.emit(event)
-
-    async def record(event: Event) -> None:
-        metrics.observe(event)
-        await bus.record(event)
-
-    return emit, record

@@ -13,7 +13,7 @@ from llmops.bench.run import without_secrets
 from llmops.bench.schedule import busy
 from llmops.client import ChatTiming, RequestRefused, ServeClient, ServeUnreachable, time_chat
 from llmops.events import BenchmarkEvent
-from llmops.events.benchmark import CANARY
+from llmops.events.documents import CANARY
 from llmops.events.snapshot import ServeSnapshot
 from llmops.events.speed import StreamSpeed
 

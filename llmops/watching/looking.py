@@ -67,9 +67,9 @@ class Watch:
         self._has_answered = False
         self._keeper = keeper
         self._clock = clock
+        self._steps = ClockSteps(stopwatch)
         self._states: dict[str, AlertState] = {}
         self._is_restored = False
-        self._steps = ClockSteps(stopwatch)
         self._saved: tuple[int, dict[str, AlertState], str | None] | None = None
         self._instance_id: str | None = None
         self._complained: dict[str, float] = {}
@@ -184,7 +184,7 @@ class Watch:
         monotonic_s, step_s = self._steps.look(now)
         if step_s:
             _log.warning("the clock was set by %+.0f s: alerts go on counting from where they were", step_s)
-            self._states = shifted(self._states or {}, step_s)
+            self._states = shifted(self._states, step_s)
             self._teller.shift(step_s)
         return monotonic_s
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from llmops.events import AlertEvent, BenchmarkEvent, RequestEvent, SampleEvent
-from llmops.events.benchmark import CANARY
+from llmops.events.documents import CANARY
 
 
 def _request(**values: object) -> RequestEvent:
