@@ -140,6 +140,7 @@ def _speed_record(settings: Settings, station: Station, bus: Bus) -> SpeedRecord
         bus.emit,
         default_max_tokens=admission.default_max_tokens,
         deadline_s=admission.deadline_s,
+        latency_threshold_s=settings.objectives.latency_threshold_s,
     )
 
 

@@ -31,6 +31,7 @@ class SpeedRecord:
         *,
         default_max_tokens: int,
         deadline_s: float,
+        latency_threshold_s: float,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -38,6 +39,7 @@ class SpeedRecord:
         self._emit = emit
         self._default_max_tokens = default_max_tokens
         self._deadline_s = deadline_s
+        self._latency_threshold_s = latency_threshold_s
         self._clock = clock
         self._now = now
         self._card: ModelCard | None = None
@@ -51,7 +53,17 @@ class SpeedRecord:
         if card.engine in _MEASURED_ENGINES:
             self._estimate.measured(await measure_speed(engine, is_busy))
         self._write("start")
-        return self._estimate.speed.sentence()
+        return self._estimate.speed.sentence() + self._what_holds()
+
+    def _what_holds(self) -> str:
+        """The longest answer that meets the fixed latency objective."""
+        per_s = self._estimate.speed.output_tokens_per_s
+        if per_s is None:
+            return ""
+        longest = int(per_s * self._latency_threshold_s)
+        return (
+            f"; answers of up to {longest:,} tokens meet objectives.latency_threshold_s = {self._latency_threshold_s:g}"
+        )
 
     def follow(self) -> None:
         """Write it down again where answers have shown another; call it now and then."""

@@ -65,7 +65,13 @@ async def test_the_record_says_unknown_at_the_start_and_what_requests_have_shown
     events: list[Event] = []
     estimate, clock = SpeedEstimate(LengthLimits()), [0.0]
     record = SpeedRecord(
-        estimate, events.append, default_max_tokens=512, deadline_s=300.0, clock=lambda: clock[0], now=lambda: 1000.0
+        estimate,
+        events.append,
+        default_max_tokens=512,
+        deadline_s=300.0,
+        latency_threshold_s=3.0,
+        clock=lambda: clock[0],
+        now=lambda: 1000.0,
     )
     assert await record.begin(await engine_of(), lambda: False) == "the speed of one answer is not known yet"
     record.follow()
@@ -88,6 +94,14 @@ async def test_the_record_says_unknown_at_the_start_and_what_requests_have_shown
     ]
 
 
+async def test_a_start_says_how_long_an_answer_may_be_to_meet_the_fixed_objective() -> None:
+    estimate = SpeedEstimate()
+    estimate.measured(StreamSpeed(9.6))
+    record = SpeedRecord(estimate, lambda _: None, default_max_tokens=512, deadline_s=300.0, latency_threshold_s=3.0)
+    told = await record.begin(await engine_of(), lambda: False)
+    assert told.endswith("; answers of up to 28 tokens meet objectives.latency_threshold_s = 3")
+
+
 @pytest.mark.parametrize(("deadline_s", "warns"), [(60.0, False), (51.0, True)])
 async def test_a_deadline_that_cuts_the_usual_answer_is_named_with_what_to_set(
     deadline_s: float, warns: bool, caplog: pytest.LogCaptureFixture
@@ -95,6 +109,8 @@ async def test_a_deadline_that_cuts_the_usual_answer_is_named_with_what_to_set(
     estimate = SpeedEstimate()
     estimate.measured(StreamSpeed(10.0))
     events: list[Event] = []
-    record = SpeedRecord(estimate, events.append, default_max_tokens=512, deadline_s=deadline_s)
+    record = SpeedRecord(
+        estimate, events.append, default_max_tokens=512, deadline_s=deadline_s, latency_threshold_s=3.0
+    )
     await record.begin(await engine_of(), lambda: False)
     assert ("set deadline_s = 77 or default_max_tokens = 340 under [admission]" in caplog.text) is warns
