@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, cast
 
 import httptools
 import uvicorn
@@ -13,14 +13,11 @@ from uvicorn.server import ServerState
 
 from llmops.admission.identity import is_loopback
 from llmops.api.answer import error_response
-from llmops.api.connection_table import ConnectionTable
+from llmops.api.connection_table import ConnectionTable, Stage
 from llmops.api.half_close import AT_ONCE_S, HalfClose
 from llmops.api.request_bounds import PIECE_BYTES, body_refusal, head_refusal, part_refusal, wire_bytes
 from llmops.api.request_head import read_absolute_form, without_upgrade
 from llmops.api.uncommon_answer import UncommonAnswer
-
-Stage: TypeAlias = Literal["new", "idle", "head", "body"]
-"""Of the request that is read: no byte yet, none after an answered request, in its headers, in its body."""
 
 _MAX_PIPELINED = 100
 _LINGER_S = 2.0
@@ -54,6 +51,8 @@ class Connection(HttpToolsProtocol):
         self.address, self.is_loopback = client[0], is_loopback(client[0])
         self._table, self._limits = table, table.limits
         self._stage: Stage = "new"
+        self._timed_stage: Stage | None = None
+        self._piece_bytes = 0
         self._framing_bytes = 0  # since the request began, or since the last byte of its body
         self._request_bytes = 0  # since the end of its headers
         self._discardable_bytes = _MAX_DISCARDED
@@ -125,10 +124,9 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._stage, self._framing_bytes, self._is_upgrade = "head", 0, False
-        self._set_deadline()
 
     def on_headers_complete(self) -> None:
-        refusal = head_refusal(self._limits, self.url, self.headers, self._framing_bytes + PIECE_BYTES)
+        refusal = head_refusal(self._limits, self.url, self.headers, self._framing_bytes + self._piece_bytes)
         if refusal is not None:
             self._stop(*refusal)
         if len(self.pipeline) >= _MAX_PIPELINED:
@@ -146,9 +144,8 @@ class Connection(HttpToolsProtocol):
         self._stage, self._framing_bytes, self._request_bytes = "body", 0, 0
         super().on_headers_complete()
         self.headers = []  # trailers are no headers of a request that is being answered
-        if self.expect_100_continue or not self.cycle.keep_alive:
-            self.cycle.send = UncommonAnswer(self.cycle, version, self._end_after_answer)  # type: ignore[method-assign, assignment]
-        self._set_deadline()
+        if version == "1.0" or self.expect_100_continue:
+            self._send_uncommonly()
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes = 0
@@ -159,7 +156,6 @@ class Connection(HttpToolsProtocol):
             return
         super().on_message_complete()
         self._stage, self._whole_at = "idle", self._table.clock()
-        self._set_deadline()
 
     def on_response_complete(self) -> None:
         if self._is_last_answer:
@@ -173,10 +169,14 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self._half_close is not None and not self.pipeline:
             self.transport.close()
-        if self.transport.is_closing():
-            self._table.expect_reader(self, self._limits.write_timeout_s)
-        else:
+        if not self.transport.is_closing():
             self._set_deadline()
+        elif self.transport.get_write_buffer_size():
+            self._table.expect_reader(self, self._limits.write_timeout_s)
+
+    def _send_uncommonly(self) -> None:
+        send = UncommonAnswer(self.cycle, self.cycle.scope["http_version"], self._end_after_answer)
+        self.cycle.send = send  # type: ignore[method-assign, assignment]
 
     def _end_after_answer(self) -> None:
         self._is_last_answer = True
@@ -246,14 +246,16 @@ class Connection(HttpToolsProtocol):
         return bool(self.pipeline) or (self._is_unanswered and self._stage != "body")
 
     def _set_deadline(self) -> None:
+        """After each piece, and after each answer; a piece that ends nothing changes no deadline."""
         if self._is_answering:
+            self._timed_stage = None
             self._table.expect_nothing(self)
-            return
-        limits = self._limits
-        seconds = {"head": limits.header_timeout_s, "body": limits.body_timeout_s, "idle": limits.keep_alive_s}
-        self._table.expect_request(self, seconds.get(self._stage, limits.header_timeout_s))
+        elif self._stage != self._timed_stage:
+            self._timed_stage = self._stage
+            self._table.expect_request(self, self._limits.within_s(self._stage))
 
     def _parse(self, data: bytes) -> None:
+        self._piece_bytes = len(data)
         self._framing_bytes += len(data)
         self._request_bytes += len(data)
         is_new = self._stage == "new"
@@ -273,12 +275,15 @@ class Connection(HttpToolsProtocol):
                     hint = "this port speaks plain HTTP, so use http://" if is_tls else "it is no HTTP/1.1"
                     self.send_400_response(f"The request cannot be read: {hint}.")
                 return
+        if self._is_refused or self.transport.is_closing():
+            return
+        self._set_deadline()
+        if self._stage == "body" and not self.cycle.keep_alive and not isinstance(self.cycle.send, UncommonAnswer):
+            self._send_uncommonly()
         self._check_bounds()
 
     def _check_bounds(self) -> None:
         """Of a request that has no end yet."""
-        if self._is_refused or self.transport.is_closing():
-            return
         refusal = None
         if self._stage == "head":
             refusal = part_refusal(self._limits, self.url, self._framing_bytes, has_headers=bool(self.headers))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
+
+Stage: TypeAlias = Literal["new", "idle", "head", "body"]
+"""Of the request that is read: no byte yet, none after an answered request, in its headers, in its body."""
 
 _log = logging.getLogger(__name__)
 _SAY_EVERY_S = 60.0
@@ -32,6 +35,12 @@ class ConnectionLimits:
     write_timeout_s: float = 60.0
     max_connections: int = 4096
     max_per_address: int = 1000
+
+    def within_s(self, stage: Stage) -> float:
+        """How long a connection may stay in this stage."""
+        if stage == "idle":
+            return self.keep_alive_s
+        return self.body_timeout_s if stage == "body" else self.header_timeout_s
 
 
 class Expiring(Protocol):
