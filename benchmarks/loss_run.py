@@ -235,8 +235,11 @@ class LossRun:
         return set()
 
     def _integrity(self) -> str:
-        with contextlib.closing(_opened(self._disk.folder / "llmops.sqlite")) as database:
-            return str(database.execute("PRAGMA integrity_check").fetchone()[0])
+        try:
+            with contextlib.closing(_opened(self._disk.folder / "llmops.sqlite")) as database:
+                return str(database.execute("PRAGMA integrity_check").fetchone()[0])
+        except sqlite3.Error as error:
+            return str(error)
 
     def _start(self, name: str) -> None:
         with (self._logs / f"{name}.log").open("ab") as log:
