@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import json
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
+from apscheduler.schedulers.base import STATE_STOPPED
 from pydantic import TypeAdapter
 
 from llmops.bench.schedule import Schedule, busy
@@ -73,20 +75,38 @@ def test_the_first_run_waits_a_whole_interval_unless_told_otherwise() -> None:
     assert runs.at == []
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_thread_that_ended_by_itself_is_known() -> None:
-    def ends() -> bool:
-        raise SystemExit
-
-    deadly = Schedule(ends, interval_s=3600.0, retry_s=1.0, first_after_s=0.0)
-    quiet = Schedule(lambda: True, interval_s=3600.0, retry_s=1.0)
-    assert deadly.is_alive, "it has not begun"
-    with _started(quiet), _started(deadly):
-        deadline = time.monotonic() + 5.0
-        while deadly.is_alive:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+    ended, quiet = (Schedule(lambda: True, interval_s=3600.0, retry_s=1.0) for _ in range(2))
+    assert ended.is_alive, "it has not begun"
+    with _started(quiet), _started(ended):
+        thread = ended._scheduler._thread
+        ended._scheduler._event.set()
+        ended._scheduler.state = STATE_STOPPED
+        thread.join(5.0)
+        assert not ended.is_alive
         assert quiet.is_alive
+
+
+@pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_neither_silences_nor_hurries_it(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
+    ahead_s = [0.0]
+
+    class Clock(datetime.datetime):
+        """The one that the library looks at."""
+
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:  # type: ignore[override]
+            return datetime.datetime.fromtimestamp(time.time() + ahead_s[0], tz)
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Clock)
+    runs = _Runs(lambda _: True)
+    schedule = Schedule(runs, interval_s=0.5, retry_s=0.5, now=lambda: time.time() + ahead_s[0])
+    started = time.monotonic()
+    with _started(schedule):
+        ahead_s[0] = step_s
+        assert runs.enough.wait(10.0)
+    assert runs.at[0] - started >= 0.45
+    assert runs.at[2] - runs.at[0] >= 0.9
 
 
 def test_after_stop_nothing_runs() -> None:
