@@ -35,10 +35,12 @@ SLOW_TOKENS, FAST_TOKENS = 70, 1
 
 
 def slow_box(folder: Path, **dials: object) -> Box:
+    """A limit that the user wrote pages also where the echo, at 20 tokens/s, cannot meet it."""
     return Box(
         folder,
         engine__echo_tokens_per_s=20,
         objectives__keep_s=20,
+        objectives__latency_threshold_s=3.0,
         admission__rate_per_s=100_000,
         admission__burst=100_000,
         **dials,

@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -148,16 +149,20 @@ def test_scheduled_benchmarks_run_by_themselves_and_bench_compares_with_the_last
     box = Box(tmp_path, bench__interval_s=1.5, bench__requests=2, bench__max_tokens=4, watch__interval_s=0.25)
     with box.program("up"):
         box.until_ready()
-        until(lambda: len(box.documents("llmops.benchmark")) >= 2, 30, lambda: box.log("up"))
-        scheduled = box.documents("llmops.benchmark")
-        assert {event["llmops.benchmark.trigger"] for event in scheduled} == {"schedule"}
+        until(lambda: len(_runs(box)) >= 2, 30, lambda: box.log("up"))
+        assert {event["llmops.benchmark.trigger"] for event in _runs(box)} == {"schedule"}
         until(lambda: _benchmarks(box) >= 1, 10)
         table = box.call("bench")
         assert table.returncode == 0, table.stderr
         for word in ("TTFT", "TPOT", "tokens/s", "P50", "P99"):
             assert word in table.stdout
-    last = max(box.documents("llmops.benchmark"), key=lambda event: str(event["@timestamp"]))
+    last = max(_runs(box), key=lambda event: str(event["@timestamp"]))
     assert "llmops.benchmark.baseline.id" in last
+
+
+def _runs(box: Box) -> list[dict[str, Any]]:
+    """Of the self-benchmark: serve's own measurements of its speed are benchmarks too."""
+    return [event for event in box.documents("llmops.benchmark") if event["llmops.benchmark.suite"] != "speed"]
 
 
 def test_the_canary_asks_a_running_serve_and_users_figures_know_nothing_of_it(tmp_path: Path) -> None:
