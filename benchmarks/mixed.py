@@ -1,6 +1,6 @@
 """A mixed load, beside `transformers serve`: one long conversation among short ones, short prompts beside a long one.
 
-`python -m benchmarks.mixed FOLDER [--peers ours,transformers] [--rounds 3] [--users 12] [--context 4800]`
+`python -m benchmarks.mixed FOLDER [--peers ours,transformers] [--rounds 3] [--users 12]`
 FOLDER: a real instruct model, since random weights say nothing about attention over long contexts. The servers take
 turns, the others stopped; each ratio is the median of the rounds. Two figures:
 
@@ -29,6 +29,7 @@ from benchmarks.peers import Server, ours, transformers_serve
 _SHORT_TOKENS, _ANSWER_TOKENS = 30, 48
 _FIELDS = {"temperature": 0}
 _SHORT_EVERY_S = 0.3
+_ALONE_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -63,13 +64,13 @@ def main() -> None:
 
 async def measure(ask: Ask, prompts: Prompts, arguments: argparse.Namespace) -> Round:
     """One round of both parts."""
-    alone = await _rate(ask, [prompts.short], each=4)
+    alone = await _rate(ask, [prompts.short], _ALONE_S)
     conversation = prompts.of(arguments.context)
     await ask(conversation, 1)  # the turns before: what a conversation has said is in the cache
     turn = iter(range(1000))
     users: list[Callable[[], str]] = [prompts.short] * (arguments.users - 1)
     users.append(lambda: f"{conversation} {next(turn)}?")
-    together = await _rate(ask, users, each=3)
+    together = await _rate(ask, users, arguments.seconds)
     ttft_s = statistics.median(each.ttft_s for each in await _short_ones(ask, prompts, 8))
     long_s = (await ask(prompts.of(arguments.prompt), 1)).e2el_s
     reading = asyncio.ensure_future(ask(prompts.of(arguments.prompt), 1))
@@ -83,17 +84,22 @@ async def measure(ask: Ask, prompts: Prompts, arguments: argparse.Namespace) -> 
     return Round(alone, together, ttft_s, ttft_beside_s, long_s, long_beside_s)
 
 
-async def _rate(ask: Ask, users: Sequence[Callable[[], str]], *, each: int) -> float:
-    """Output tokens/s of all users, to the end of the last answer. each: requests of a user."""
-    started = time.perf_counter()
+async def _rate(ask: Ask, users: Sequence[Callable[[], str]], span_s: float) -> float:
+    """Output tokens/s of all users over `span_s` seconds, in which each asks again when it is answered."""
+    until = time.perf_counter() + span_s
     ended: list[Answer] = []
 
     async def user(prompt: Callable[[], str]) -> None:
-        ended.extend([await ask(prompt(), _ANSWER_TOKENS) for _ in range(each)])
+        while time.perf_counter() < until:
+            ended.append(await ask(prompt(), _ANSWER_TOKENS))
 
     await asyncio.gather(*[user(prompt) for prompt in users])
-    span_s = max(answer.ended_at for answer in ended) - started
-    return sum(answer.output_tokens for answer in ended) / span_s
+    return sum(_tokens_until(until, answer) for answer in ended) / span_s
+
+
+def _tokens_until(until: float, answer: Answer) -> float:
+    """Of an answer that went on after `until`, its share in pieces."""
+    return answer.output_tokens * sum(at <= until for at in answer.times) / len(answer.times)
 
 
 async def _short_ones(ask: Ask, prompts: Prompts, count: int) -> list[Answer]:
@@ -163,6 +169,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--users", type=int, default=12)
     parser.add_argument("--context", type=int, default=4800, help="tokens of the long conversation")
+    parser.add_argument("--seconds", type=float, default=40.0, help="how long all users ask together")
     parser.add_argument("--prompt", type=int, default=5000, help="tokens of the long prompt that is read")
     parser.add_argument("--transformers", default="", help="more flags for `transformers serve`, as one text")
     return parser.parse_args()

@@ -18,8 +18,8 @@ _TRIES = 4
 _LOOK_EVERY, _LOOK_SOON = 72, 16
 _LOOK_AT_MOST_EVERY = 1024
 _MUCH_WORSE = 1.5
-_WORTH_A_THREAD = 0.98
-"""More threads are taken for a gain of 2 % or more: a core that is left alone serves the clients."""
+_WORTH_A_THREAD, _WORTH_AN_ORDER = 0.9, 0.98
+"""More threads are taken for a gain of 10 % or more: a core that is left alone serves the event loop and clients."""
 _WEIGHT = 0.25
 _LOOKS_WEIGHT = 0.35
 _MOST_SURPRISE = 4.0
@@ -111,7 +111,8 @@ class _Size:
         share = {**self.share, self.using: 1.0}
         best, *more = sorted(share)
         for way in more:
-            if share[way] < _WORTH_A_THREAD * share[best]:
+            worth = _WORTH_A_THREAD if way.threads > best.threads else _WORTH_AN_ORDER
+            if share[way] < worth * share[best]:
                 best = way
         return best
 
@@ -162,7 +163,7 @@ class Pace:
     def begin(self, rows: int) -> None:
         """A step of so many rows begins: 1 to the batch's tokens."""
         self._rows = rows
-        self._size = self._sizes.setdefault(rows.bit_length(), _Size(Way(self._threads[0])))
+        self._size = self._sizes.get(rows.bit_length()) or self._begin_size(rows.bit_length())
         chosen = self._choose(self._size)
         self._fresh = chosen != self.way
         if self._fresh:
@@ -180,6 +181,13 @@ class Pace:
             size.note_look(took_s)
         elif not self._fresh:
             size.note(took_s)
+
+    def _begin_size(self, bits: int) -> _Size:
+        """Steps of a new size are computed as those of the nearest: some sizes come too seldom to learn soon."""
+        nearest = min(self._sizes, key=lambda each: abs(each - bits), default=None)
+        threads = self._threads[0] if nearest is None else self._sizes[nearest].using.threads
+        self._sizes[bits] = _Size(Way(threads))
+        return self._sizes[bits]
 
     def _choose(self, size: _Size) -> Way:
         if size.looks_left:

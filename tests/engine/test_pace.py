@@ -148,10 +148,22 @@ def test_with_a_fixed_number_of_threads_the_order_is_still_chosen() -> None:
 
 def test_a_way_that_is_far_slower_is_looked_at_more_seldom_than_one_that_is_nearly_as_quick() -> None:
     steps = Steps(
-        2, lambda rows, way: (2.6 if not way.weights_first else 1.0) + (0.1 if way.threads == 1 else 0), has_orders=True
+        2, lambda rows, way: (2.6 if not way.weights_first else 1.0) + (0.2 if way.threads == 1 else 0), has_orders=True
     )
     steps.ways(4, 100)
     began = steps.now
     used = steps.ways(4, 5000)
     assert 0 < used[Way(2, weights_first=False)] < used[Way(1, weights_first=True)] / 3
     assert (steps.now - began) / 5000 < 1.02
+
+
+def test_a_size_that_comes_seldom_begins_with_the_threads_of_its_neighbour() -> None:
+    steps = Steps(2, lambda rows, way: float(way.threads))
+    steps.ways(8, 200)
+    assert steps.ways(64, 1) == {Way(1): 1}
+
+
+def test_a_second_thread_that_gains_little_is_left_to_others() -> None:
+    steps = Steps(2, lambda rows, way: 1.0 if way.threads == 2 else 1.08)
+    steps.ways(8, 200)
+    assert steps.ways(8, 1000)[Way(1)] > 850

@@ -15,7 +15,7 @@ import pytest
 
 from llmops.overview.objectives import objectives_of
 from llmops.recording import open_record
-from llmops.settings import AlertSettings, Settings, StateSettings, WatchSettings
+from llmops.settings import AlertSettings, ObjectiveSettings, Settings, StateSettings, WatchSettings
 from llmops.store import open_store
 from llmops.watch import build
 from llmops.watching.channels import notifiers
@@ -93,12 +93,20 @@ def watching(box: Box, url: str, mail_port: int, offset_s: list[float]) -> Itera
     settings = Settings(
         state=StateSettings(directory=box.directory),
         watch=WatchSettings(webhook_url=url, serve_url=box.url),
+        objectives=ObjectiveSettings(latency_threshold_s=3.0),
         alerts=AlertSettings(language="en", email_port=mail_port, **MAIL),
     )
     objectives = objectives_of(settings.objectives)
     store, bus = open_store(settings.state.store, slow_s=3.0), open_record(settings, "watch")
     watch = build(
-        settings, box.url, store, bus, objectives, notifiers(settings), clock=lambda: time.time() + offset_s[0]
+        settings,
+        box.url,
+        store,
+        bus,
+        objectives,
+        notifiers(settings),
+        clock=lambda: time.time() + offset_s[0],
+        stopwatch=lambda: time.monotonic() + offset_s[0],  # time passes: nobody set the clock
     )
     yield watch
     watch.close()
