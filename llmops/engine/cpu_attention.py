@@ -104,7 +104,8 @@ def attend(
             k, v, mask = fresh_k[first:last], fresh_v[first:last], None
         else:
             cells = read_index[first_cell:last_cell]
-            k, v, mask = k_cache[cells], v_cache[cells], attention_mask[..., first:last, first_cell:last_cell]
+            k, v = _gather(k_cache, cells), _gather(v_cache, cells)
+            mask = attention_mask[..., first:last, first_cell:last_cell]
         out[first:last] = _read_prompt(rows[first:last], k, v, mask, scaling)
     return out.unsqueeze(0), None
 
@@ -117,10 +118,15 @@ def _write_one_each(
     groups = k_cache.size(1)
     shape = (count, -1, groups, size)
     cells = group.cells.view(-1)
-    k = k_cache.index_select(0, cells).view(shape).transpose(1, 2)
-    v = v_cache.index_select(0, cells).view(shape).transpose(1, 2)
+    k = _gather(k_cache, cells).view(shape).transpose(1, 2)
+    v = _gather(v_cache, cells).view(shape).transpose(1, 2)
     q = rows.reshape(count, groups, heads // groups, size)
     return scaled_dot_product_attention(q, k, v, attn_mask=group.mask, scale=scaling).reshape(count, heads, size)
+
+
+def _gather(cache: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """cache [cells, groups, size]: those cells of it. As rows of two dimensions torch copies each in one piece."""
+    return cache.flatten(1).index_select(0, cells).view(-1, *cache.shape[1:])
 
 
 def _read_prompt(

@@ -61,6 +61,12 @@ class _Size:
     now_s: float = 0.0
     least_s: float = 0.0
 
+    def begin_with(self, way: Way) -> None:
+        """Without having compared anything."""
+        if way != self.using:
+            self.using, self.now_s = way, 0.0
+            self.beside.clear()
+
     def look_at(self, way: Way) -> Way:
         """Try this for the next few steps."""
         self.looks[way] = self.looks.get(way, 0) + 1
@@ -163,7 +169,7 @@ class Pace:
     def begin(self, rows: int) -> None:
         """A step of so many rows begins: 1 to the batch's tokens."""
         self._rows = rows
-        self._size = self._sizes.get(rows.bit_length()) or self._begin_size(rows.bit_length())
+        self._size = self._size_of(rows.bit_length())
         chosen = self._choose(self._size)
         self._fresh = chosen != self.way
         if self._fresh:
@@ -182,12 +188,15 @@ class Pace:
         elif not self._fresh:
             size.note(took_s)
 
-    def _begin_size(self, bits: int) -> _Size:
-        """Steps of a new size are computed as those of the nearest: some sizes come too seldom to learn soon."""
-        nearest = min(self._sizes, key=lambda each: abs(each - bits), default=None)
-        threads = self._threads[0] if nearest is None else self._sizes[nearest].using.threads
-        self._sizes[bits] = _Size(Way(threads))
-        return self._sizes[bits]
+    def _size_of(self, bits: int) -> _Size:
+        """Until two ways were compared for it, a size is computed as the nearest for which they were: some sizes come too
+        seldom to learn soon."""
+        size = self._sizes.setdefault(bits, _Size(Way(self._threads[0])))
+        learned = [each for each in self._sizes if self._sizes[each].share]
+        if not size.looks and learned:
+            nearest = min(learned, key=lambda each: abs(each - bits))
+            size.begin_with(Way(self._sizes[nearest].using.threads))
+        return size
 
     def _choose(self, size: _Size) -> Way:
         if size.looks_left:

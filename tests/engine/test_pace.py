@@ -167,3 +167,15 @@ def test_a_second_thread_that_gains_little_is_left_to_others() -> None:
     steps = Steps(2, lambda rows, way: 1.0 if way.threads == 2 else 1.08)
     steps.ways(8, 200)
     assert steps.ways(8, 1000)[Way(1)] > 850
+
+
+def test_a_size_that_was_never_compared_follows_its_nearest_once_that_was() -> None:
+    now = 0.0
+    ways: list[Way] = []
+    pace = Pace([2, 1], ways.append, clock=lambda: now)
+    for rows in [12] + [64] * 30:  # one thread is twice as quick
+        pace.begin(rows)
+        now += pace.way.threads
+        pace.end()
+    pace.begin(12)
+    assert pace.way == Way(1)
