@@ -189,8 +189,9 @@ class Pace:
             size.note(took_s)
 
     def _size_of(self, bits: int) -> _Size:
-        """Until two ways were compared for it, a size is computed as the nearest for which they were: some sizes come too
-        seldom to learn soon."""
+        """Until two ways were compared for it, a size is computed as the nearest for which they were.
+
+        Some sizes come too seldom to learn soon."""
         size = self._sizes.setdefault(bits, _Size(Way(self._threads[0])))
         learned = [each for each in self._sizes if self._sizes[each].share]
         if not size.looks and learned:
