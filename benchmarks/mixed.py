@@ -5,7 +5,8 @@ FOLDER: a real instruct model, since random weights say nothing about attention 
 turns, the others stopped; each ratio is the median of the rounds. Two figures:
 
 together: tokens/s of all `--users` users, one of whom continues a conversation of `--context` tokens, over the tokens/s
-of a single user with short prompts who is alone. Each user sends the next request when the last one is answered.
+of a single user with short prompts who is alone. Each user sends the next request when the last one is answered. Both
+are counted after 20 s of the same load: a server that adapts to its load has then done so.
 first token: time to the first token of a short prompt while a new prompt of `--prompt` tokens is being read, over the
 same without it; and how much longer the long prompt takes because of the short ones.
 """
@@ -29,7 +30,8 @@ from benchmarks.peers import Server, ours, transformers_serve
 _SHORT_TOKENS, _ANSWER_TOKENS = 30, 48
 _FIELDS = {"temperature": 0}
 _SHORT_EVERY_S = 0.3
-_ALONE_S = 10.0
+_ALONE_S = 20.0
+_WARM_UP_S = 20.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,12 +66,14 @@ def main() -> None:
 
 async def measure(ask: Ask, prompts: Prompts, arguments: argparse.Namespace) -> Round:
     """One round of both parts."""
+    await _rate(ask, [prompts.short], _WARM_UP_S)
     alone = await _rate(ask, [prompts.short], _ALONE_S)
     conversation = prompts.of(arguments.context)
     await ask(conversation, 1)  # the turns before: what a conversation has said is in the cache
     turn = iter(range(1000))
     users: list[Callable[[], str]] = [prompts.short] * (arguments.users - 1)
     users.append(lambda: f"{conversation} {next(turn)}?")
+    await _rate(ask, users, _WARM_UP_S)
     together = await _rate(ask, users, arguments.seconds)
     ttft_s = statistics.median(each.ttft_s for each in await _short_ones(ask, prompts, 8))
     long_s = (await ask(prompts.of(arguments.prompt), 1)).e2el_s

@@ -81,3 +81,23 @@ def test_rows_share_a_call_until_padding_costs_more_than_a_call() -> None:
     assert [[length for length, _, _ in part] for part in parts] == [[90, 95, 100, 105, 110, 120], [2000], [4885]]
     for part in parts:
         assert sum(part[-1][0] - length for length, _, _ in part) <= cpu_attention._CELLS_OF_A_CALL
+
+
+def test_cells_next_to_each_other_are_read_where_they_lie() -> None:
+    span = torch.tensor([*range(100, 900), 7, 8, *range(2000, 2512), 5, 6])
+    runs, rest = cpu_attention._runs(span)
+    assert runs == [slice(100, 900), slice(2000, 2512)]
+    assert sorted(rest.tolist()) == [5, 6, 7, 8]
+    assert cpu_attention._runs(torch.tensor([4]))[1].tolist() == [4]
+    assert cpu_attention._runs(torch.arange(700))[1].tolist() == [699]
+
+
+def test_a_conversation_in_runs_of_cells_is_answered_as_by_the_library(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpu_attention, "_RUN", 40)
+    chance = random.Random(13)
+    prompts = [[chance.randrange(4, 60) for _ in range(length)] for length in (900, 3, 500, 4)]
+    theirs = answers(tiny_folder, prompts, 40, 64)  # others get cells in between while these are read
+    cpu_attention.install()
+    assert answers(tiny_folder, prompts, 40, 64) == theirs
