@@ -95,7 +95,7 @@ def written(alerts: list[Document]) -> list[Change]:
 
 
 @pytest.mark.parametrize(
-    ("days", "per_hour", "step_s", "seed"), [(8, 20.0, 900.0, 1), (2.5, 12.0, 300.0, 2), (0.5, 60.0, 60.0, 3)]
+    ("days", "per_hour", "step_s", "seed"), [(4, 20.0, 900.0, 1), (1.5, 12.0, 300.0, 2), (0.5, 60.0, 60.0, 3)]
 )
 def test_it_finds_what_watch_wrote(tmp_path: Path, days: float, per_hour: float, step_s: float, seed: int) -> None:
     until = NOW + days * DAY_S
