@@ -31,7 +31,7 @@ from llmops.watching.benchmarks import schedule_benchmarks
 from llmops.watching.canaries import schedule_canary
 from llmops.watching.cards import Cards
 from llmops.watching.channels import notifiers
-from llmops.watching.gauges import Gauges, Rules, thread_rules
+from llmops.watching.gauges import Gauges, Rules, channel_rules, thread_rules
 from llmops.watching.judging import Judge
 from llmops.watching.keeping import Keeper
 from llmops.watching.ledger import Ledger
@@ -124,6 +124,7 @@ def build(
     dials = settings.objectives
     teller = _teller(settings, store, bus, channels)
     threads = thread_rules(lambda: [*teller.ended, *(each.what for each in schedules if not each.is_alive)])
+    own = {**threads, **channel_rules(lambda: (teller.failing, teller.is_idle))}
     return Watch(
         store=store,
         follower=JournalFollower(settings.state.journal, store),
@@ -132,7 +133,7 @@ def build(
         judge=Judge(store, objectives, guard_of(dials)),
         record=RecordKeeper(store, bus, _retention(settings, store), max_bytes=settings.events.journal_max_bytes),
         teller=teller,
-        gauges=_gauges(settings, store, threads),
+        gauges=_gauges(settings, store, own),
         serve_down_for_s=settings.watch.serve_down_for_s,
         serve_start_for_s=settings.watch.serve_start_for_s,
         keeper=Keeper(store, ages_s(settings.store)),
@@ -146,7 +147,7 @@ def _teller(settings: Settings, store: Store, bus: Bus, channels: Sequence[Notif
     return Teller(
         store,
         bus,
-        lambda report: Delivery(channels, report),
+        lambda report: Delivery(channels, report, retry_s=settings.alerts.group_interval_s),
         words=lambda message: notification_of(message, state=state, language=language),
         orders=QuietFile(settings.state.directory).orders,
         pace=pace_of(settings.alerts),

@@ -18,6 +18,7 @@ GROUPS: Mapping[str, str] = {
     "vram_leak": "gpu",
     "serve_down": "serve",
     "thread_ended": "serve",
+    "channel_failed": "watch",
     "journal_full": "record",
     "record_lost": "record",
     "gpu_temperature": "gpu",

@@ -26,6 +26,7 @@ Reason: TypeAlias = Literal[
     "group_wait",
     "group_interval",
     "resolved",
+    "hold",
 ]
 """Why an alert is told now (`new`, `repeat`, `resolved`) or not."""
 SAYS: frozenset[Reason] = frozenset({"new", "repeat", "resolved"})
@@ -33,21 +34,41 @@ SAYS: frozenset[Reason] = frozenset({"new", "repeat", "resolved"})
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """In seconds. `repeat_s` 0: never again."""
+    """In seconds. `repeat_s` 0: never again. `hold_s`: an end is told after so long without a return."""
 
     group_wait_s: float = 30.0
     group_interval_s: float = 300.0
     repeat_s: float = 4 * 3600.0
+    hold_s: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What people know of an alert: which life of it, told when, how often, and how it was then."""
+    """What people know of an alert: which life of it, told when, how often, and how it was then. `ended`: its end,
+    which is not told yet."""
 
     started: float
     at: float
     times: int
     finding: Finding
+    ended: Transition | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        ended = {} if self.ended is None else {"ended": self.ended.to_json()}
+        return {"started": self.started, "at": self.at, "times": self.times, "finding": self.finding.to_json(), **ended}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Told:
+        """What `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
+        ended = value.get("ended")
+        parts = {"finding": Finding.from_json(value["finding"]), "ended": ended and Transition.from_json(ended)}
+        return cls(**{**value, **parts})
+
+    def shifted(self, by_s: float) -> Told:
+        """After the clock was set by so much."""
+        ended = self.ended and dataclasses.replace(self.ended, at=self.ended.at + by_s)
+        return dataclasses.replace(self, at=self.at + by_s, ended=ended)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,24 +82,18 @@ class Memory:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        told = {
-            name: {"started": each.started, "at": each.at, "times": each.times, "finding": each.finding.to_json()}
-            for name, each in self.told.items()
-        }
+        told = {name: each.to_json() for name, each in self.told.items()}
         return {"told": told, "waiting": dict(self.waiting), "groups": dict(self.groups)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Memory:
         """What `to_json` wrote; raises KeyError, TypeError or ValueError for anything else."""
-        told = {
-            name: Told(**{**each, "finding": Finding.from_json(each["finding"])})
-            for name, each in value["told"].items()
-        }
+        told = {name: Told.from_json(each) for name, each in value["told"].items()}
         return cls(told, dict(value["waiting"]), dict(value["groups"]))
 
     def shifted(self, by_s: float) -> Memory:
         """After the clock was set by so much: what waits has waited as long as before."""
-        told = {name: dataclasses.replace(each, at=each.at + by_s) for name, each in self.told.items()}
+        told = {name: each.shifted(by_s) for name, each in self.told.items()}
         waiting, groups = ({name: at + by_s for name, at in each.items()} for each in (self.waiting, self.groups))
         return Memory(told, waiting, groups)
 
@@ -148,7 +163,8 @@ def decide(
     reasons = {name: _firing_reason(name, states, memory, orders, pace, now) for name in _firing(states)}
     ends = _ends(memory, states, ended, now)
     silent = {name for name, end in ends.items() if orders.silence_of(end.finding, now)}
-    reasons |= {name: "silenced" if name in silent else "resolved" for name in ends}
+    memory = _with_ends(memory, ends)
+    reasons |= {name: "silenced" if name in silent else _end_reason(end, pace, now) for name, end in ends.items()}
     known: dict[str, list[Item]] = {}
     for name, reason in reasons.items():
         if reason in SAYS:
@@ -186,10 +202,22 @@ def _ends(memory: Memory, states: States, ended: Sequence[Transition], now: floa
     """Alerts that were told and are over, or pending anew, which is over for whoever was told."""
     firing, seen = set(_firing(states)), {each.finding.fingerprint: each for each in ended}
     return {
-        name: seen.get(name) or Transition(action="resolved", at=now, started=told.started, finding=told.finding)
+        name: seen.get(name)
+        or told.ended
+        or Transition(action="resolved", at=now, started=told.started, finding=told.finding)
         for name, told in memory.told.items()
         if name not in firing
     }
+
+
+def _with_ends(memory: Memory, ends: Mapping[str, Transition]) -> Memory:
+    """What has ended keeps its end until it is told; what fires again has none."""
+    told = {name: dataclasses.replace(each, ended=ends.get(name)) for name, each in memory.told.items()}
+    return dataclasses.replace(memory, told=told)
+
+
+def _end_reason(end: Transition, pace: Pace, now: float) -> Reason:
+    return "hold" if now - end.at < pace.hold_s else "resolved"
 
 
 def _item(
@@ -245,9 +273,14 @@ def _told(state: AlertState, at: float, times: int) -> Told:
 
 def _not_later_than(memory: Memory, now: float) -> Memory:
     """After a clock was set back nothing waits for a moment that was."""
-    told = {name: each if each.at <= now else dataclasses.replace(each, at=now) for name, each in memory.told.items()}
+    told = {name: _told_by(each, now) for name, each in memory.told.items()}
     waiting, groups = ({name: min(at, now) for name, at in each.items()} for each in (memory.waiting, memory.groups))
     return Memory(told, waiting, groups)
+
+
+def _told_by(told: Told, now: float) -> Told:
+    ended = told.ended and dataclasses.replace(told.ended, at=min(told.ended.at, now))
+    return dataclasses.replace(told, at=min(told.at, now), ended=ended)
 
 
 def _worst_first(item: Item) -> tuple[bool, bool, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llmops.events.names import timestamp
@@ -9,37 +11,48 @@ from llmops.notifiers.notice import Notice
 from llmops.notifiers.notification import Notification
 from llmops.notifiers.posting import TIMEOUT_S, as_body, post
 
-MARGIN_S = 600.0
-"""Beyond the next repetition, which may be tried several times."""
-UNREPEATED_S = 365 * 86400.0
-"""Where nothing is repeated, a firing alert lasts so long there if its end never comes."""
+REFRESH_S = 60.0
+"""Between two times that active alerts are sent, as Prometheus does."""
+_INTERVALS = 4
+"""An active alert ends there after so many of them without a word."""
 
 
 class Alertmanager:
     """Its API v2. An alert there is its labels, which are the same while it fires and at its end.
 
-    Alertmanager takes a firing alert that is not sent again within its `resolve_timeout` (5 min) for resolved, unless
-    the alert brings an `endsAt` of its own. Ours are sent again every `repeat_s` only, or when it is their group's turn
-    after that, so `endsAt` is that far ahead and a margin more; should watch die, the alert ends then. One that is
-    acknowledged or silenced with llmops is not repeated, and ends there too: silence in one place.
+    Active alerts are sent again every `refresh_s` with an `endsAt` a few intervals ahead, also while they are
+    acknowledged: an Alertmanager that restarts has them again within one interval, and after the end of watch they
+    expire. At its end an alert is sent with `endsAt` now.
     """
 
     name = "alertmanager"
 
     def __init__(
-        self, url: str, *, instance: str, repeat_s: float, group_interval_s: float, timeout_s: float = TIMEOUT_S
+        self,
+        url: str,
+        *,
+        instance: str,
+        refresh_s: float = REFRESH_S,
+        timeout_s: float = TIMEOUT_S,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self.refresh_s = refresh_s
         self._url = f"{url.rstrip('/')}/api/v2/alerts"
         self._instance = instance
-        self._lasts_s = repeat_s + group_interval_s + MARGIN_S if repeat_s else UNREPEATED_S
         self._timeout_s = timeout_s
+        self._clock = clock
 
     def deliver(self, notification: Notification) -> None:
-        alerts = [self._alert(notice, notification.group) for notice in notification.notices]
-        post("Alertmanager", self._url, as_body(alerts), {}, self._timeout_s)
+        self.refresh([notification])
+
+    def refresh(self, active: Sequence[Notification]) -> None:
+        alerts = [self._alert(notice, each.group) for each in active for notice in each.notices]
+        if alerts:
+            post("Alertmanager", self._url, as_body(alerts), {}, self._timeout_s, "alerts.alertmanager_url")
 
     def _alert(self, notice: Notice, group: str) -> dict[str, Any]:
         is_over = notice.action == "resolved"
+        ends = notice.at if is_over else self._clock() + _INTERVALS * self.refresh_s
         return {
             "labels": {
                 "alertname": notice.rule_id,
@@ -55,7 +68,7 @@ class Alertmanager:
                 **({"command": notice.command} if notice.command else {}),
             },
             "startsAt": timestamp(notice.since),
-            "endsAt": timestamp(max(notice.since, notice.at if is_over else notice.at + self._lasts_s)),
+            "endsAt": timestamp(max(notice.since, ends)),
         }
 
 

@@ -18,6 +18,8 @@ TIMEOUT_S = 20.0
 _SPLIT_FROM = 1000
 """A service with room for so many characters gets a longer letter in parts, because it refuses more than fits. What has
 less room is a text message, which its provider splits."""
+_REMEMBERED = 256
+"""Notifications of which it is known who took them."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,19}(?=://)")
 
 
@@ -33,19 +35,21 @@ class Apprise:
         logging.getLogger("apprise").disabled = True  # it writes addresses, and what servers answered
         self._services = {_place(number, url): _service(number, url) for number, url in enumerate(urls, start=1)}
         self._timeout_s = timeout_s
-        self._taken: tuple[str, set[str]] = ("", set())
+        self._taken: dict[str, set[str]] = {}
 
     def deliver(self, notification: Notification) -> None:
-        if self._taken[0] != notification.id:
-            self._taken = (notification.id, set())
-        taken = self._taken[1]
+        taken = self._taken.setdefault(notification.id, set())
         taken.update(
             place
             for place, service in self._services.items()
             if place not in taken and self._takes(service, notification)
         )
         left = [place for place in self._services if place not in taken]
-        if left:
+        if not left:
+            del self._taken[notification.id]
+        else:
+            while len(self._taken) > _REMEMBERED:
+                del self._taken[next(iter(self._taken))]
             raise DeliveryFailed(f"not taken by {', '.join(left)}")
 
     def _takes(self, service: apprise.Apprise, notification: Notification) -> bool:

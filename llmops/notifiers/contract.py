@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from llmops.notifiers.notification import Notification
 
@@ -13,4 +14,14 @@ class Notifier(Protocol):
     name: str
 
     def deliver(self, notification: Notification) -> None:
-        """Tell it once. Raises DeliveryFailed when nobody can have heard it; who calls tries again."""
+        """Deliver it once. Raises DeliveryFailed when it was not received; the caller tries again."""
+
+
+@runtime_checkable
+class Refreshed(Protocol):
+    """A channel that keeps a state of its own, and gets all active alerts every `refresh_s`."""
+
+    refresh_s: float
+
+    def refresh(self, active: Sequence[Notification]) -> None:
+        """Send all that is active. Raises DeliveryFailed."""

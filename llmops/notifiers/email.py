@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+from llmops.notifiers.certificates import tls_sentence
 from llmops.notifiers.errors import DeliveryFailed
 from llmops.notifiers.letter import letter_of
 from llmops.notifiers.notification import Notification
@@ -68,6 +69,8 @@ class Email:
         except (smtplib.SMTPException, UnicodeError) as error:  # it can't do what the dials ask for
             raise DeliveryFailed(f"the mail server cannot do that ({type(error).__name__})", is_final=True) from None
         except OSError as error:
+            if sentence := tls_sentence(error, "alerts.email_host"):
+                raise DeliveryFailed(f"the mail server was not reached: {sentence}") from None
             raise DeliveryFailed(f"no mail server answered ({type(error).__name__})") from None
         if refused:
             _log.warning("the mail server refused %d of %d recipients", refused, len(self._recipients))

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from llmops.notifiers.certificates import tls_sentence
 from llmops.notifiers.errors import DeliveryFailed
 
 TIMEOUT_S = 5.0
@@ -19,9 +20,10 @@ def as_body(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def post(receiver: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> None:
+def post(receiver: str, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float, setting: str) -> None:
     """2xx is success; a refusal (3xx, 4xx) is final; silence, 429 and 5xx are worth another try. No redirect is
-    followed. Failures are told with the name of the receiver and without its address, which may hold a secret."""
+    followed. `setting`: where the address is set. Failures name the receiver and not its address, which may hold a
+    secret."""
     sent = {"Content-Type": "application/json", **headers}
     try:
         with (
@@ -32,6 +34,8 @@ def post(receiver: str, url: str, body: bytes, headers: Mapping[str, str], timeo
     except (httpx.InvalidURL, httpx.UnsupportedProtocol):
         raise DeliveryFailed(f"the {receiver} address is no http address", is_final=True) from None
     except httpx.HTTPError as error:
+        if sentence := tls_sentence(error, setting):
+            raise DeliveryFailed(f"the {receiver} was not reached: {sentence}") from None
         raise DeliveryFailed(f"the {receiver} did not answer ({type(error).__name__})") from None
     if not 200 <= status < 300:
         is_final = status < 500 and status != _TOO_MANY_REQUESTS

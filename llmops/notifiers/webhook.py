@@ -37,7 +37,7 @@ class Webhook:
         if self._key is not None:
             signed = ".".join(headers.values()).encode() + b"." + body
             headers["webhook-signature"] = signature_of(self._key, signed)
-        post("webhook", self._url, body, headers, self._timeout_s)
+        post("webhook", self._url, body, headers, self._timeout_s, "watch.webhook_url")
 
 
 def signature_of(key: bytes, signed: bytes) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from llmops.settings.section import Section
+from llmops.settings.section import PositiveSeconds, Section
 from llmops.settings.serving import Port
 
 Address = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=^_{|}~-]+@[A-Za-z0-9.-]+$")]
@@ -26,6 +26,9 @@ class AlertSettings(Section):
     group_wait_s: float = Field(30.0, ge=0, description="the first ticket of a group waits so long for others")
     group_interval_s: float = Field(300.0, ge=0, description="after a message of a group, tickets wait so long")
     repeat_interval_s: float = Field(4 * 3600.0, ge=0, description="what still fires is told again; 0: never")
+    resolve_hold_s: float = Field(
+        60.0, ge=0, description="an alert that fires again within this long after its end goes on as one; 0: no hold"
+    )
     webhook_secret: SecretStr | None = Field(
         None, description="signs what goes to watch.webhook_url: whsec_ and base64, or any text"
     )
@@ -52,6 +55,9 @@ class AlertSettings(Section):
         None,
         description="Prometheus Alertmanager, without /api/v2; empty: none",
         examples=["http://127.0.0.1:9093, without a user"],
+    )
+    alertmanager_interval_s: PositiveSeconds = Field(
+        60.0, description="active alerts are sent there again this often; they expire there after four of these"
     )
     desktop: bool = Field(False, description="true: notify-send on this machine")
 

@@ -15,7 +15,7 @@ from llmops.shell import standing
 from llmops.shell.moments import moment_of
 from llmops.shell.tabular import print_json, print_table
 from llmops.untrusted import safe_line
-from llmops.watching.standing import Standing
+from llmops.watching.standing import Standing, Undelivered
 
 _WHY = {
     "new": "about to be told",
@@ -81,6 +81,10 @@ def as_object(each: Standing) -> dict[str, Any]:
         "exemplars": list(finding.exemplars),
         "told": None if each.told is None else {"at": timestamp(each.told.at), "times": each.told.times},
         "why": each.reason,
+        "undelivered": [
+            {"channel": one.channel, "attempts": one.attempts, "why": one.why, "at": one.at and timestamp(one.at)}
+            for one in each.undelivered
+        ],
         "silence": each.silence.id if each.silence else None,
         "acknowledged_by": each.acknowledgement.author if each.acknowledgement else None,
     }
@@ -95,7 +99,16 @@ def why(each: Standing) -> str:
         return f"{said} until {clock(each.silence.ends)} by {each.silence.author}"
     if each.acknowledgement:
         return f"{said} by {each.acknowledgement.author}"
-    return f"{said} {clock(each.told.at)}" if each.told and each.reason == "told" else said
+    if each.told and each.reason == "told":
+        said = f"told {clock(each.told.at)}"
+        return f"{said}; {'; '.join(map(_not_told, each.undelivered))}" if each.undelivered else said
+    return said
+
+
+def _not_told(one: Undelivered) -> str:
+    if one.why is None:
+        return f"on its way to {one.channel}"
+    return f"NOT DELIVERED to {one.channel} after {one.attempts} {'try' if one.attempts == 1 else 'tries'}: {one.why}"
 
 
 def _row(each: Standing, language: Language) -> tuple[str, ...]:

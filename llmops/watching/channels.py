@@ -45,8 +45,7 @@ def _alertmanager(dials: AlertSettings, url: str, watched: str) -> Alertmanager:
     return Alertmanager(
         url,
         instance=instance_of(watched),
-        repeat_s=dials.repeat_interval_s,
-        group_interval_s=dials.group_interval_s,
+        refresh_s=dials.alertmanager_interval_s,
     )
 
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
+from llmops.alerts.channels import RULE_ID as CHANNEL_RULE_ID
+from llmops.alerts.channels import channels_finding
 from llmops.alerts.evaluate import is_firing
 from llmops.alerts.gauges import (
     LAG,
@@ -128,6 +130,11 @@ def serve_rules() -> Rules:
 def thread_rules(ended: Callable[[], Sequence[str]]) -> Rules:
     """Whether the background threads live; `ended`: the names of our own that do not."""
     return {THREAD_RULE_ID: lambda look: threads_finding(look.snapshot, ended())}
+
+
+def channel_rules(channels: Callable[[], tuple[Mapping[str, str], bool]]) -> Rules:
+    """Whether the channels deliver; `channels`: why those that fail do, and whether no delivery is under way."""
+    return {CHANNEL_RULE_ID: lambda look: channels_finding(*channels())}
 
 
 def lag_rules() -> Rules:

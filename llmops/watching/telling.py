@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from llmops.alerts import Memory, Message, Pace, Transition, decide
+from llmops.alerts import Item, Memory, Message, Pace, Transition, decide
 from llmops.alerts.lifecycle import States
+from llmops.alerts.outbox import still_needed
 from llmops.alerts.quiet import Orders
 from llmops.alerts.record import delivery_event
 from llmops.events import Bus
@@ -27,12 +28,15 @@ _log = logging.getLogger(__name__)
 def pace_of(dials: AlertSettings) -> Pace:
     """As it is set."""
     return Pace(
-        group_wait_s=dials.group_wait_s, group_interval_s=dials.group_interval_s, repeat_s=dials.repeat_interval_s
+        group_wait_s=dials.group_wait_s,
+        group_interval_s=dials.group_interval_s,
+        repeat_s=dials.repeat_interval_s,
+        hold_s=dials.resolve_hold_s,
     )
 
 
 class Teller:
-    """What leaves is kept until every channel took it or gave it up, so that a restart neither loses nor repeats it."""
+    """What leaves is kept until every channel took it or it is over, so that a restart neither loses nor repeats it."""
 
     def __init__(
         self,
@@ -54,11 +58,23 @@ class Teller:
         self._memory: Memory | None = None
         self._is_restored = self._has_complained = False
         self._on_the_way: dict[str, tuple[Message, set[str]]] = {}
+        self._tries: dict[tuple[str, str], dict[str, Any]] = {}
+        self._delivery.keep_active(self._active)
 
     @property
     def ended(self) -> list[str]:
         """Channels whose thread has ended."""
         return self._delivery.ended
+
+    @property
+    def failing(self) -> Mapping[str, str]:
+        """Why, of each channel that does not deliver."""
+        return self._delivery.failing
+
+    @property
+    def is_idle(self) -> bool:
+        """Every delivery has come to an end, or its channel counts as failing."""
+        return self._delivery.is_idle
 
     def tell(self, states: States, ended: Sequence[Transition], now: float) -> None:
         """After one look: `states` as they are, and what was resolved by it. Call it once the states are kept."""
@@ -72,6 +88,48 @@ class Teller:
         self._save()
         for message in messages:
             self._delivery.tell(self._words(message))
+        for channel in self._delivery.channels:
+            self._drop_what_is_over(channel)
+
+    def _active(self) -> list[Notification]:
+        """What people were told and what has not ended, for channels that keep a state; acknowledged or not."""
+        told = list((self._memory or Memory()).told.values())
+        messages = (
+            Message(
+                group=each.finding.group,
+                at=each.at,
+                items=(
+                    Item(
+                        action="repeat",
+                        times=each.times,
+                        transition=Transition(action="firing", at=each.at, started=each.started, finding=each.finding),
+                    ),
+                ),
+            )
+            for each in told
+        )
+        return [self._words(message) for message in messages]
+
+    def _drop_what_is_over(self, channel: str) -> None:
+        """A channel that was out delivers of each alert the last word only."""
+        pending = [message for message, left in self._on_the_way.values() if channel in left]
+        changed = [(old, new) for old, new in zip(pending, still_needed(pending), strict=True) if old != new]
+        if not changed or not self._delivery.withdraw({old.id for old, _ in changed}, channel):
+            return
+        for old, new in changed:
+            self._leave(old.id, channel)
+            if new is not None:
+                self._on_the_way.setdefault(new.id, (new, set()))[1].add(channel)
+                self._delivery.tell(self._words(new), {channel})
+
+    def _leave(self, identity: str, channel: str) -> Message | None:
+        """This message is not on its way to this channel any more."""
+        message, left = self._on_the_way.get(identity, (None, set()))
+        left.discard(channel)
+        self._tries.pop((identity, channel), None)
+        if not left:
+            self._on_the_way.pop(identity, None)
+        return message
 
     def shift(self, by_s: float) -> None:
         """The clock was set by so much: nothing is told sooner or later for that."""
@@ -115,20 +173,29 @@ class Teller:
         """Write down how the channels fared."""
         while self._done:
             done = self._done.popleft()
-            message, left = self._on_the_way.get(done.notification.id, (None, set()))
-            left.discard(done.channel)
-            if message is None:
+            identity = done.notification.id
+            if identity not in self._on_the_way:
                 continue
-            if not left:
-                del self._on_the_way[message.id]
-            self._bus.emit(delivery_event(message, done.channel, attempts=done.attempts, why=done.why, at=now))
+            message = self._on_the_way[identity][0]
+            if done.why is None or done.is_lost:
+                self._leave(identity, done.channel)
+            else:
+                self._tries[identity, done.channel] = {"attempts": done.attempts, "why": done.why, "at": now}
+            if done.why is None or done.is_given_up:
+                self._bus.emit(delivery_event(message, done.channel, attempts=done.attempts, why=done.why, at=now))
 
     def _save(self) -> None:
         """A store that fails must not keep people in the dark; what it holds is read before it is replaced."""
         if not self._is_restored:
             return
         ways = [
-            {"message": message.to_json(), "channels": sorted(channels)}
+            {
+                "message": message.to_json(),
+                "channels": sorted(channels),
+                "tries": {
+                    each: self._tries[message.id, each] for each in channels if (message.id, each) in self._tries
+                },
+            }
             for message, channels in self._on_the_way.values()
         ]
         kept = {"memory": self._memory.to_json() if self._memory else None, "on_the_way": ways}

@@ -12,20 +12,22 @@ from tests.alerts.test_lifecycle import SLO
 from tests.notifiers.notices import item, notification
 from tests.notifiers.servers import Receiver, receiver
 
-
-def channel(server: Receiver, repeat_s: float = 3600.0) -> Alertmanager:
-    return Alertmanager(f"http://{server.place}/am/", instance="box:8000", repeat_s=repeat_s, group_interval_s=300.0)
+NOW = 1_700_000_400.0
 
 
-def posted(told: Notification, repeat_s: float = 3600.0) -> list[dict[str, Any]]:
+def channel(server: Receiver) -> Alertmanager:
+    return Alertmanager(f"http://{server.place}/am/", instance="box:8000", refresh_s=60.0, clock=lambda: NOW)
+
+
+def posted(told: Notification) -> list[dict[str, Any]]:
     with receiver(200) as server:
-        channel(server, repeat_s).deliver(told)
+        channel(server).deliver(told)
     assert server.paths == ["/am/api/v2/alerts"]
     bodies: list[dict[str, Any]] = server.bodies[0]
     return bodies
 
 
-def test_a_firing_alert_has_labels_annotations_and_an_end_beyond_its_next_repetition() -> None:
+def test_a_firing_alert_has_labels_annotations_and_an_end_four_intervals_ahead() -> None:
     (alert,) = posted(notification(item(slo=SLO, exemplars=("q1",), reason="显存")))
     assert alert == {
         "labels": {
@@ -42,7 +44,7 @@ def test_a_firing_alert_has_labels_annotations_and_an_end_beyond_its_next_repeti
             "command": "llmops requests show --state /var/lib/llmops -- q1",
         },
         "startsAt": "2023-11-14T22:13:20.000Z",
-        "endsAt": "2023-11-14T23:30:20.000Z",
+        "endsAt": "2023-11-14T22:24:00.000Z",
     }
 
 
@@ -53,9 +55,11 @@ def test_the_end_has_the_labels_of_the_beginning_also_when_its_numbers_are_gone(
     assert (resolved["startsAt"], resolved["endsAt"]) == ("2023-11-14T22:13:20.000Z", "2023-11-14T22:15:20.000Z")
 
 
-def test_what_is_never_repeated_lasts_until_its_end_is_told() -> None:
-    (alert,) = posted(notification(), repeat_s=0.0)
-    assert alert["endsAt"] == "2024-11-13T22:15:20.000Z"
+def test_all_active_alerts_are_sent_in_one_request_and_none_needs_no_request() -> None:
+    with receiver(200) as server:
+        channel(server).refresh([])
+        channel(server).refresh([notification(item(slo=SLO)), notification(item("repeat"))])
+    assert [len(body) for body in server.bodies] == [2]
 
 
 def test_an_alert_of_no_objective_has_no_such_label() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
+from llmops.alerts import say
 from llmops.notifiers import Delivered, Delivery, DeliveryFailed, Notification
 from tests.notifiers.notices import item, notification
 
@@ -121,20 +123,25 @@ def delivered(moody: Moody, pauses_s: tuple[float, ...] = (0.0, 0.0)) -> list[De
 
 def test_what_fails_is_tried_again_and_its_end_is_reported() -> None:
     moody = Moody(2)
-    (report,) = delivered(moody)
+    *failures, report = delivered(moody)
+    assert [(each.attempts, each.why, each.is_given_up) for each in failures] == [
+        (1, "busy", False),
+        (2, "busy", False),
+    ]
     assert (report.channel, report.attempts, report.why, moody.heard) == ("moody", 3, None, [notification()])
 
 
-def test_after_the_last_pause_it_is_given_up_loudly(caplog: pytest.LogCaptureFixture) -> None:
-    (report,) = delivered(Moody(9))
-    assert (report.attempts, report.why) == (3, "busy; given up after 3 tries")
+def test_after_the_last_pause_it_is_reported_and_tried_again_less_often(caplog: pytest.LogCaptureFixture) -> None:
+    *_, report = delivered(Moody(9))
+    assert (report.attempts, report.is_given_up) == (3, True)
+    assert report.why == "busy; tried 3 times, and again every 300 s"
     assert notification().text in caplog.text
 
 
-def test_a_refusal_that_is_final_is_not_tried_again() -> None:
+def test_a_refusal_that_is_final_is_tried_again_only_after_the_long_pause() -> None:
     moody = Moody(9, is_final=True)
     (report,) = delivered(moody)
-    assert (moody.tries, report.why) == (1, "busy; not tried again")
+    assert (moody.tries, report.why) == (1, "busy; tried 1 times, and again every 300 s")
 
 
 def test_what_is_between_two_tries_when_it_closes_is_left_for_the_next_start() -> None:
@@ -145,7 +152,7 @@ def test_what_is_between_two_tries_when_it_closes_is_left_for_the_next_start() -
     while not moody.tries:
         time.sleep(0.005)
     assert delivery.close(2.0)
-    assert (reports, delivery.failed) == ([], 1)
+    assert ([report.is_given_up for report in reports], delivery.failed) == ([False], 1)
 
 
 def test_a_notification_may_be_for_some_channels_only() -> None:
@@ -174,3 +181,38 @@ def test_a_channel_whose_thread_has_ended_is_known_and_the_others_go_on() -> Non
     assert delivery.ended == ["deadly"]
     delivery.close()
     assert delivery.ended == []
+
+
+def test_a_channel_that_was_out_gets_everything_once_it_takes_something() -> None:
+    """One refusal is final, so that the next try of it would be in five minutes."""
+    moody = Moody(1, is_final=True)
+    delivery = Delivery([moody])
+    first, second = notification(), notification(item(name=say("vram"), rule_id="vram"))
+    delivery.tell(first)
+    _wait(lambda: bool(delivery.failing))
+    assert delivery.failing == {"moody": "busy"}
+    delivery.tell(second)
+    _wait(lambda: len(moody.heard) == 2)
+    assert moody.heard == [second, first]
+    assert delivery.failing == {}
+    delivery.close()
+
+
+def test_a_resolution_never_overtakes_the_alert_that_the_channel_has_not_taken() -> None:
+    moody = Moody(1, is_final=True)
+    delivery = Delivery([moody])
+    firing, resolved = notification(), notification(item("resolved"))
+    delivery.tell(firing)
+    _wait(lambda: bool(delivery.failing))
+    delivery.tell(resolved)
+    assert not delivery.withdraw({firing.id, "unknown"}, "moody")
+    assert delivery.withdraw({firing.id, resolved.id}, "moody")
+    assert delivery.close()
+    assert moody.heard == []
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)

@@ -143,7 +143,7 @@ def test_mail_through_apprise_has_no_link_and_no_header_of_a_stranger() -> None:
 
 def test_annotations_for_alertmanager_s_receivers_have_no_markup() -> None:
     with receiver(200) as server:
-        Alertmanager(server.url, instance="box:8000", repeat_s=60, group_interval_s=60).deliver(hostile())
+        Alertmanager(server.url, instance="box:8000", refresh_s=60).deliver(hostile())
     ((alert,),) = server.bodies
     assert ALARMING.findall(json.dumps(alert, ensure_ascii=False)) == []
 
