@@ -36,6 +36,7 @@ class Box:
         given = {name.replace("__", "."): value for name, value in dials.items()}
         defaults = {"engine.kind": "echo", "state.directory": directory, "serve.port": self.port}
         defaults["canary.enabled"] = False  # it would come between what tests count
+        defaults["alerts.resolve_hold_s"] = 0
         self.environment = {
             **os.environ,
             **{

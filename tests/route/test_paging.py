@@ -94,7 +94,7 @@ def watching(box: Box, url: str, mail_port: int, offset_s: list[float]) -> Itera
         state=StateSettings(directory=box.directory),
         watch=WatchSettings(webhook_url=url, serve_url=box.url),
         objectives=ObjectiveSettings(latency_threshold_s=3.0),
-        alerts=AlertSettings(language="en", email_port=mail_port, **MAIL),
+        alerts=AlertSettings(language="en", resolve_hold_s=0, email_port=mail_port, **MAIL),
     )
     objectives = objectives_of(settings.objectives)
     store, bus = open_store(settings.state.store, slow_s=3.0), open_record(settings, "watch")
