@@ -22,7 +22,9 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 _NAME = "sdpa"
 _BEYOND_US = ("softcap", "position_bias", "s_aux")
 """Arguments that change the scores: a model that passes one gets the library's own attention."""
-_attend_part = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+_attend_part: Callable[..., tuple[torch.Tensor, torch.Tensor]] = (
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+)
 """What `scaled_dot_product_attention` calls on a CPU. It also gives the logarithm of each row's sum of exponentials, by
 which attention to parts of the cells is put together (Dao et al., FlashAttention, 2022, section 3.1)."""
 _RUN = 512
