@@ -176,7 +176,9 @@ class AdmissionSettings(Section):
         None, gt=0, description="tokens, read and written, that one user may spend a minute; empty: any"
     )
     deadline_s: PositiveSeconds = Field(300.0, description="longest life of a request, waiting included; then 504")
-    default_max_tokens: int = Field(512, gt=0, description="answer length when a request names none")
+    default_max_tokens: int | None = Field(
+        None, gt=0, description="longest answer when a request names none; empty: as much as the context holds"
+    )
 
 
 class GpuSettings(Section):
