@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -236,3 +237,18 @@ async def test_at_its_deadline_an_engine_that_wrote_nothing_fails_whatever_was_n
     engine = EchoEngine(EchoDials(stall_at=1))
     async with running(engine, deadline_s=0.3) as server, httpx.AsyncClient() as http:
         assert (await http.post(server.url + CHAT, json=HELLO)).status_code == 504
+
+
+async def test_an_answer_of_no_named_length_sets_aside_a_part_of_the_context_only() -> None:
+    engine = EchoEngine(EchoDials(stall_at=1, max_model_len=8_192))
+    async with running(engine) as server, httpx.AsyncClient() as http:
+        asked = asyncio.create_task(http.post(server.url + CHAT, json=HELLO))
+        async with asyncio.timeout(10):
+            while not engine.stats().running:
+                await asyncio.sleep(0.005)
+        assert 512 < server.station.gate.running_tokens < 600
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        (event,) = await server.settled(1)
+    assert event.max_tokens is not None
+    assert event.max_tokens > 8_000
