@@ -99,7 +99,7 @@ async def _turned_away(door: Door, scope: Scope, send: Send) -> bool:
     if scope["type"] != "http":
         return False  # nothing else is served
     try:
-        door.name_of(scope, dict(scope["headers"]))
+        door.key_of(scope, dict(scope["headers"]))
     except InvalidApiKey as error:
         _, status, body, headers = describe(error)
         await send_json(send, status, body, headers)

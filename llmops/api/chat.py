@@ -11,6 +11,7 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.types import Receive, Send
 
+from llmops.api import tools
 from llmops.api.answer import send_stream, send_whole
 from llmops.api.arriving import BodyLimits
 from llmops.api.complaints import parse
@@ -52,6 +53,7 @@ class TextRoute(EventfulRoute):
         extra, honoured = request.model_extra or {}, type(request).model_fields
         exchange.ignored = check_text_fields(extra, honoured, forwards=self._forwards)
         ask = request.ask()
+        exchange.ignored += request.ignored
         if self._forwards:
             ask = dataclasses.replace(ask, body=_as_it_came(body))
         # Admitted or refused in one breath: a refusal never waits behind the others' tasks.
@@ -64,7 +66,7 @@ class TextRoute(EventfulRoute):
 
 def _as_it_came(body: bytes) -> dict[str, Any]:
     """Raises InvalidRequest for numbers that JSON does not have: the other server may not read them."""
-    came: dict[str, Any] = from_json(body)
+    came: dict[str, Any] = {name: value for name, value in from_json(body).items() if name not in tools.FIELDS}
     try:
         json.dumps(came, allow_nan=False)
     except ValueError:

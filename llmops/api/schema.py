@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from llmops.api.messages import MAX_NAME, ChatMessage, ForwardedMessage
+from llmops.api.tools import FunctionCall, ToolChoice, check_choice, ignored_tools
 from llmops.engine.contract import Sampling, TemplateOptions
 from llmops.inference.errors import InvalidRequest
 from llmops.inference.exchange import Ask
@@ -44,7 +45,6 @@ One = Annotated[int, Field(ge=1, le=1), _WHOLE]
 Zero = Annotated[float, Field(ge=0, le=0)]
 NoneOf = Annotated[int, Field(ge=0, le=0), _WHOLE]
 Off = Annotated[bool, AfterValidator(_must_be_off), Field(json_schema_extra={"const": False})]
-Nothing = Annotated[list[Any], Field(max_length=0)]
 NoBias = Annotated[dict[str, float], Field(max_length=0)]
 
 
@@ -107,6 +107,11 @@ class TextRequest(BaseModel):
         return Sampling(temperature=self.temperature, top_p=self.top_p, top_k=top_k, seed=self.seed)
 
     @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that were read and have no effect."""
+        return ()
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """The texts that end the answer."""
         stop = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
@@ -141,8 +146,6 @@ class ChatRequest(TextRequest):
 
     refused: ClassVar[frozenset[str]] = TextRequest.refused | {
         "top_logprobs",
-        "tools",
-        "functions",
         "response_format",
         "modalities",
     }
@@ -151,8 +154,10 @@ class ChatRequest(TextRequest):
     max_completion_tokens: Count | None = Field(None, description="Today's name of max_tokens; wins over it.")
     logprobs: Off | None = None
     top_logprobs: NoneOf | None = None
-    tools: Nothing | None = None
-    functions: Nothing | None = None
+    tools: list[dict[str, Any]] | None = Field(None, description="Accepted and ignored: answers call no tools.")
+    functions: list[dict[str, Any]] | None = Field(None, description="The older name of tools.")
+    tool_choice: ToolChoice = None
+    function_call: FunctionCall = None
     response_format: PlainText | None = None
     modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = None
     chat_template_kwargs: dict[str, Any] | None = Field(None, description="Variables for the model's chat template.")
@@ -163,11 +168,19 @@ class ChatRequest(TextRequest):
 
     def ask(self) -> Ask:
         """What the route needs of it. Raises InvalidRequest where fields contradict each other."""
+        check_choice("tool_choice", self.tool_choice)
+        check_choice("function_call", self.function_call)
         return Ask(
             prompt=[message.plain() for message in self.messages],
             template=self.template,
             **self._common(self.max_completion_tokens or self.max_tokens),
         )
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that were read and have no effect."""
+        choice = self.function_call if self.tool_choice is None else self.tool_choice
+        return ignored_tools(tools=bool(self.tools), functions=bool(self.functions), choice=choice)
 
     @property
     def template(self) -> TemplateOptions:
@@ -210,7 +223,7 @@ class CompletionRequest(TextRequest):
         )
 
 
-_NOT_PASSED_BACK = frozenset({"n", "logprobs", "top_logprobs", "tools", "functions", "modalities"})
+_NOT_PASSED_BACK = frozenset({"n", "logprobs", "top_logprobs", "modalities"})
 """What an upstream answers to these has no place in an answer of this server yet."""
 
 
