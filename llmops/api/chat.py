@@ -11,7 +11,6 @@ from typing import Any
 from pydantic_core import from_json
 from starlette.types import Receive, Send
 
-from llmops.api import tools
 from llmops.api.answer import send_stream, send_whole
 from llmops.api.arriving import BodyLimits
 from llmops.api.complaints import parse
@@ -66,7 +65,7 @@ class TextRoute(EventfulRoute):
 
 def _as_it_came(body: bytes) -> dict[str, Any]:
     """Raises InvalidRequest for numbers that JSON does not have: the other server may not read them."""
-    came: dict[str, Any] = {name: value for name, value in from_json(body).items() if name not in tools.FIELDS}
+    came: dict[str, Any] = from_json(body)
     try:
         json.dumps(came, allow_nan=False)
     except ValueError:

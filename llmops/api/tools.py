@@ -11,9 +11,6 @@ from llmops.inference.errors import InvalidRequest
 
 _log = logging.getLogger(__name__)
 
-FIELDS = ("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls")
-"""None of them is forwarded to an upstream: the calls that it might answer have no place in an answer here."""
-
 _ALLOWED_TOOLS = {
     "type": "object",
     "required": ["type", "allowed_tools"],
@@ -35,7 +32,7 @@ def check_choice(field: str, choice: object) -> None:
         return
     if choice in _FORCED or isinstance(choice, dict):
         raise InvalidRequest(
-            f'{field} requires a tool call, which is not supported here: send "auto" or "none", or leave it out.', field
+            f'{field} requires a tool call, which is not supported here; send "auto" or "none", or leave it out.', field
         )
     raise InvalidRequest(f'{field} must be "auto" or "none".', field)
 

@@ -72,7 +72,7 @@ async def test_a_forced_call_is_refused_with_one_sentence(fields: dict[str, Any]
         error = refused.json()["error"]
         assert (refused.status_code, error["param"]) == (400, name)
         assert error["message"] == (
-            f'{name} requires a tool call, which is not supported here: send "auto" or "none", or leave it out.'
+            f'{name} requires a tool call, which is not supported here; send "auto" or "none", or leave it out.'
         )
 
 
