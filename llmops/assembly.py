@@ -19,6 +19,7 @@ from llmops.api.connection_table import ConnectionLimits
 from llmops.api.correlation import new_id
 from llmops.api.door import Door
 from llmops.api.file_limit import connections_within
+from llmops.api.front_end import FrontEndHeaders
 from llmops.api.server import bind
 from llmops.engine.build import build_embedding, build_engine
 from llmops.engine.contract import Engine, Sampling
@@ -120,7 +121,10 @@ def door_of(settings: Settings) -> Door:
             who,
             settings.state.directory,
         )
-    return Door(rule, file.ring, _locality_of(settings.serve))
+    front_end = FrontEndHeaders(
+        end_user=settings.admission.end_user_header, background=settings.admission.background_header
+    )
+    return Door(rule, file.ring, _locality_of(settings.serve), front_end)
 
 
 def _locality_of(settings: ServeSettings) -> Locality:

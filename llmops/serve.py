@@ -104,6 +104,7 @@ async def _serve(settings: Settings, start: Start) -> int:
         door=start.door,
         embeddings=embeddings,
         cors_origins=settings.serve.cors_origins,
+        forwards=settings.engine.kind == "upstream",
     )
     server = _server(app, station, feed, settings.serve)
     keeper = asyncio.create_task(_keep(station, server, url, embeddings, _speed_record(settings, station, bus)))

@@ -27,6 +27,8 @@ class BadKeys(Exception):
 class ApiKey:
     """A key as it is kept. digest: SHA-256 of the whole key; created_at: Unix seconds.
 
+    is_front_end: its holder serves others and may name, in a header, the end user of each request.
+
     SHA-256 and nothing slower: a key is 256 random bits, so there is no dictionary to try, and a hash made slow on
     purpose would only be a lever for whoever sends wrong keys.
     """
@@ -36,6 +38,7 @@ class ApiKey:
     digest: str
     last4: str
     created_at: float
+    is_front_end: bool = False
 
 
 class KeyRing:
@@ -65,19 +68,28 @@ class KeyRing:
         return KeyRing(key for key in self.keys if key.id != key_id)
 
 
-def make_key(name: str, now: float) -> tuple[ApiKey, str]:
+def make_key(name: str, now: float, *, is_front_end: bool = False) -> tuple[ApiKey, str]:
     """A new key and its text, which is kept nowhere. Raises BadKeys for a name that the record should not hold."""
     if not _NAME.fullmatch(name):
         raise BadKeys("A key's name is 1 to 64 of A-Z, a-z, 0-9 and . _ @ -, and begins with a letter or digit.")
     text = PREFIX + base64.urlsafe_b64encode(secrets.token_bytes(_SECRET_BYTES)).rstrip(b"=").decode()
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return ApiKey(id=secrets.token_hex(4), name=name, digest=digest, last4=text[-4:], created_at=now), text
+    key_id = secrets.token_hex(4)
+    key = ApiKey(id=key_id, name=name, digest=digest, last4=text[-4:], created_at=now, is_front_end=is_front_end)
+    return key, text
 
 
 def write_keys(ring: KeyRing) -> str:
     """As text for a file."""
     keys = [
-        {"id": key.id, "name": key.name, "sha256": key.digest, "last4": key.last4, "created_at": key.created_at}
+        {
+            "id": key.id,
+            "name": key.name,
+            "sha256": key.digest,
+            "last4": key.last4,
+            "created_at": key.created_at,
+            "front_end": key.is_front_end,
+        }
         for key in ring.keys
     ]
     return json.dumps({"version": _VERSION, "keys": keys}, indent=2) + "\n"
@@ -101,6 +113,7 @@ def _read_key(each: dict[str, Any]) -> ApiKey:
         digest=str(each["sha256"]),
         last4=str(each["last4"]),
         created_at=float(each["created_at"]),
+        is_front_end=each.get("front_end") is True,
     )
     if len(bytes.fromhex(key.digest)) != hashlib.sha256().digest_size or not _NAME.fullmatch(key.name):
         raise ValueError

@@ -106,7 +106,7 @@ CHINESE: Mapping[str, str] = {
         "{tokens} 个 token 需要 {takes_s:.1f} 秒），而允许的比例是 {allowed:g} %"
     ),
     "unattainable.longest": (
-        "{tokens} 个 token 的回答（admission.default_max_tokens）在每秒 {per_s} 个 token 的速度下"
+        "{tokens} 个 token 的回答（请求未指定长度时的预期长度）在每秒 {per_s} 个 token 的速度下"
         "需要 {takes_s:.0f} 秒，而上限是 {threshold:g} 秒"
     ),
     "unattainable.setting": (

@@ -107,8 +107,8 @@ ENGLISH: Mapping[str, str] = {
         "tokens/s, {tokens} tokens take {takes_s:.1f} s), and {allowed:g} % may"
     ),
     "unattainable.longest": (
-        "an answer of {tokens} tokens (admission.default_max_tokens) takes {takes_s:.0f} s at {per_s} tokens/s, and "
-        "the limit is {threshold:g} s"
+        "an answer of {tokens} tokens, as is expected where a request names no length, takes {takes_s:.0f} s at "
+        "{per_s} tokens/s, and the limit is {threshold:g} s"
     ),
     "unattainable.setting": (
         "set {name} = {value:g} under [objectives] in llmops.toml; the objective speed judges each request by its "

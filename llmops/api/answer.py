@@ -70,7 +70,7 @@ async def send_whole(
     hint = exchange.hint()
     advice = {"x-llmops-hint": hint} if hint else {}
     await exchange.record()
-    await send_json(send, 200, body, {"x-request-id": exchange.arrival.request_id, **advice})
+    await send_json(send, 200, body, headers_of(exchange) | advice)
 
 
 async def send_stream(
@@ -80,7 +80,7 @@ async def send_stream(
 
     What fails after the headers are out is sent as an error event, and ends the stream.
     """
-    await _start(send, 200, {**_SSE_HEADERS, "x-request-id": exchange.arrival.request_id})
+    await _start(send, 200, _SSE_HEADERS | headers_of(exchange))
     template = _envelope(exchange, shape.chunk)
     if request.include_usage:
         template["usage"] = None
@@ -104,6 +104,12 @@ async def send_stream(
         await exchange.record()
         await _event(send, body)
     await send({"type": "http.response.body", "body": b""})
+
+
+def headers_of(exchange: Exchange) -> dict[str, str]:
+    """Of every answer: the request's id, and the fields of its body that nothing here knows."""
+    ignored = {"x-llmops-ignored": ", ".join(exchange.ignored)} if exchange.ignored else {}
+    return {"x-request-id": exchange.arrival.request_id, **ignored}
 
 
 def _closing(exchange: Exchange, request: TextRequest) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from llmops.api.edge import Edge, with_cors
 from llmops.api.embeddings import EmbeddingsRoute
 from llmops.api.errors import body_of, describe
 from llmops.api.live import LiveFeed
+from llmops.api.messages import MAX_NAME
 from llmops.api.metrics import CONTENT_TYPE, Metrics
 from llmops.api.replies import Defaults, ErrorReply, HealthReply, ServedModel, ServedModels
-from llmops.api.schema import MAX_NAME
 from llmops.api.shapes import CHAT_SHAPE, COMPLETION_SHAPE, EMBEDDINGS
 from llmops.api.station import Station
 from llmops.events.snapshot import ServeSnapshot
@@ -54,8 +54,12 @@ def create_app(
     door: Door | None = None,
     embeddings: Embeddings | None = None,
     cors_origins: Sequence[str] = (),
+    forwards: bool = False,
 ) -> ASGIApp:
-    """Every route of one serve process. The caller starts and stops what stands behind them. No door: open to all."""
+    """Every route of one serve process. The caller starts and stops what stands behind them. No door: open to all.
+
+    forwards: the engine passes requests on to a server that may know fields that nothing here does.
+    """
     door = door or Door()
     app = FastAPI(
         title="llmops",
@@ -65,7 +69,8 @@ def create_app(
         redoc_url=None,
     )
     hot: dict[str, ASGIApp] = {
-        shape.path: TextRoute(lambda: inference, shape, door, limits) for shape in (CHAT_SHAPE, COMPLETION_SHAPE)
+        shape.path: TextRoute(lambda: inference, shape, door, limits, forwards=forwards)
+        for shape in (CHAT_SHAPE, COMPLETION_SHAPE)
     }
     hot[EMBEDDINGS] = EmbeddingsRoute(lambda: inference, embeddings, door, limits)
     app.router.routes.extend(Route(path, route, methods=["POST"]) for path, route in hot.items())
@@ -94,7 +99,7 @@ async def _turned_away(door: Door, scope: Scope, send: Send) -> bool:
     if scope["type"] != "http":
         return False  # nothing else is served
     try:
-        door.name_of(scope, dict(scope["headers"]))
+        door.key_of(scope, dict(scope["headers"]))
     except InvalidApiKey as error:
         _, status, body, headers = describe(error)
         await send_json(send, status, body, headers)

@@ -35,6 +35,7 @@ def arrival_of(scope: Scope, headers: Mapping[bytes, bytes], operation: str, id_
         client_ip=client_ip,
         trace_id=trace_id,
         span_id=span_id,
+        traceparent=headers[b"traceparent"].decode("ascii") if trace_id is not None else None,
         synthetic=headers.get(b"x-llmops-synthetic") == b"1",
         operation=operation,
         id_prefix=id_prefix,

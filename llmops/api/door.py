@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from starlette.types import Scope
 
 from llmops.admission.identity import KeyRule, needs_key
-from llmops.admission.keys import KeyRing
+from llmops.admission.keys import ApiKey, KeyRing
 from llmops.admission.locality import Locality, Remote
 from llmops.admission.refusals import InvalidApiKey
 from llmops.admission.ticket import Priority
+from llmops.api.front_end import FrontEndHeaders
 from llmops.inference.errors import InvalidRequest
 
 _PRIORITIES = {priority.word.encode(): priority for priority in Priority}
@@ -25,14 +26,19 @@ class Door:
     """
 
     def __init__(
-        self, rule: KeyRule = "off", ring: Callable[[], KeyRing] = KeyRing, locality: Locality | None = None
+        self,
+        rule: KeyRule = "off",
+        ring: Callable[[], KeyRing] = KeyRing,
+        locality: Locality | None = None,
+        front_end: FrontEndHeaders | None = None,
     ) -> None:
+        self.front_end = front_end or FrontEndHeaders()
         self._rule = rule
         self._ring = ring
         self._locality = locality or Locality()
 
-    def name_of(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
-        """The name of the caller's key; None when there is none and none is needed. Raises InvalidApiKey.
+    def key_of(self, scope: Scope, headers: Mapping[bytes, bytes]) -> ApiKey | None:
+        """The caller's key; None when there is none and none is needed. Raises InvalidApiKey.
 
         Who needs no key may send any: clients that insist on sending one have a made-up one.
         """
@@ -41,7 +47,7 @@ class Door:
         presented = _bearer(headers.get(b"authorization", b""))
         key = self._ring().find(presented) if presented else None
         if key is not None:
-            return key.name
+            return key
         if not needs_key(self._rule, scope["path"], is_local=False):
             return None
         address = scope["client"][0] if scope["client"] else None
@@ -63,11 +69,13 @@ def _refusal(remote: Remote, *, has_key: bool) -> str:
     )
 
 
-def priority_of(headers: Mapping[bytes, bytes], *, is_synthetic: bool) -> Priority:
-    """`x-llmops-priority`; without it a person's request, or a measurement's. Raises InvalidRequest."""
+def priority_of(headers: Mapping[bytes, bytes], *, is_synthetic: bool, is_background: bool = False) -> Priority:
+    """`x-llmops-priority`; without it that of a measurement, a background task or a person. Raises InvalidRequest."""
     given = headers.get(b"x-llmops-priority")
+    if given is None and is_synthetic:
+        return Priority.BENCHMARK
     if given is None:
-        return Priority.BENCHMARK if is_synthetic else Priority.INTERACTIVE
+        return Priority.SUMMARY if is_background else Priority.INTERACTIVE
     found = _PRIORITIES.get(given.strip().lower())
     if found is None:
         raise InvalidRequest("x-llmops-priority must be interactive, summary or benchmark.", "x-llmops-priority")

@@ -11,10 +11,11 @@ from typing import Any
 from starlette.types import Receive, Send
 
 from llmops.admission.ticket import Ticket
-from llmops.api.answer import encoded, send_payload
+from llmops.api.answer import encoded, headers_of, send_payload
 from llmops.api.arriving import BodyLimits
 from llmops.api.complaints import parse
 from llmops.api.door import Door
+from llmops.api.fields import check_embedding_fields
 from llmops.api.leaving import until_client_leaves
 from llmops.api.route import GRACE_S, EventfulRoute
 from llmops.api.schema import EmbeddingRequest
@@ -41,6 +42,7 @@ class EmbeddingsRoute(EventfulRoute):
         """Admit it and send its vectors. Raises a Failure before anything was sent."""
         request = parse(EmbeddingRequest, body)
         self.name_user(inference, exchange, request.user)
+        exchange.ignored = check_embedding_fields(request.model_extra or {}, EmbeddingRequest.model_fields)
         embeddings = self._embeddings
         if embeddings is None:
             raise UnknownModel(
@@ -63,7 +65,7 @@ async def _send(
     # Millions of numbers take a second to write: beside the event loop, and a vector at a time for its sake.
     payload = await asyncio.to_thread(_payload, embedded, exchange.fields["response_model"], request.encoding_format)
     await exchange.record()
-    await send_payload(send, 200, payload, {"x-request-id": exchange.arrival.request_id})
+    await send_payload(send, 200, payload, headers_of(exchange))
 
 
 def _payload(embedded: Embedded, model: object, encoding: str | None) -> bytes:

@@ -60,7 +60,7 @@ def describe(error: Exception) -> tuple[str, int, dict[str, Any], dict[str, str]
     if not isinstance(error, Failure):
         return "internal", 500, body_of("internal", "The server failed; its log says why."), {}
     status = STATUS.get(error.slug, STATUS["internal"])[0]
-    field = error.field if isinstance(error, InvalidRequest) else None
+    field = None if isinstance(error, Refusal) else error.field
     wait_s = error.retry_after_s if isinstance(error, Refusal) else _RETRY_AFTER_S.get(error.slug)
     headers = {"retry-after": str(wait_s)} if wait_s is not None else {}
     if isinstance(error, InvalidApiKey):

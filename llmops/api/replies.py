@@ -159,7 +159,7 @@ class EmbeddingReply(Reply):
 class Defaults(Reply):
     """What applies where a request does not say; null: off, or left to an upstream that does not tell."""
 
-    max_tokens: int | None = Field(description="of a chat: the longest answer, or less where the context has less room")
+    max_tokens: int | None = Field(description="of a chat: the longest answer; null: as much as the context holds")
     temperature: float | None
     top_p: float | None
     top_k: int | None

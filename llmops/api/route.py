@@ -61,10 +61,15 @@ class EventfulRoute(abc.ABC):
 
     def _enter(self, inference: Inference, exchange: Exchange, scope: Scope, headers: dict[bytes, bytes]) -> None:
         """Before anything is read: whose request it is by its key, and how urgent."""
-        exchange.key_name = self._door.name_of(scope, headers)
-        if exchange.key_name is not None:
-            inference.identify(exchange, exchange.key_name)
-        priority = priority_of(headers, is_synthetic=exchange.arrival.synthetic)
+        key, front_end = self._door.key_of(scope, headers), self._door.front_end
+        if key is not None:
+            exchange.key_name = key.name
+            inference.identify(exchange, key.name)
+        user = front_end.user_of(key, headers)
+        if user is not None:
+            inference.identify(exchange, user)
+        is_background = front_end.is_background(headers)
+        priority = priority_of(headers, is_synthetic=exchange.arrival.synthetic, is_background=is_background)
         inference.rank(exchange, priority, deadline_of(headers))
 
     def name_user(self, inference: Inference, exchange: Exchange, user: str | None) -> None:

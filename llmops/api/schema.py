@@ -5,23 +5,22 @@ Types are strict, so that the OpenAPI document and the server agree on every bod
 
 from __future__ import annotations
 
-import logging
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
-from llmops.engine.contract import Message, Sampling
+from llmops.api.messages import MAX_NAME, ChatMessage, ForwardedMessage
+from llmops.api.tools import FunctionCall, ToolChoice, check_choice, ignored_tools
+from llmops.engine.contract import Sampling, TemplateOptions
+from llmops.inference.errors import InvalidRequest
 from llmops.inference.exchange import Ask
-
-_log = logging.getLogger(__name__)
 
 MAX_SEED = 2**63 - 1
 MAX_COUNT = 2**31 - 1
 """Far more tokens than any model writes, and a number that every record and library can hold."""
-MAX_NAME = 256
-"""Characters of a model's or a user's name: both are written into the record."""
 MAX_TEXTS = 2048
 """Texts that one request may have embedded: OpenAI's own limit."""
+MAX_STOP_TOKENS = 64
 COMPLETION_TOKENS = 16
 """How long a completion is when it does not say: OpenAI's own default for this older route."""
 
@@ -40,35 +39,13 @@ def _must_be_off(value: bool) -> bool:
 # What only its neutral value may stand for: the fields below would change the answer and cannot be honoured.
 _WHOLE = BeforeValidator(_whole)  # last, or the limits before it would not be in the document
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT), _WHOLE]
+TopK = Annotated[int, Field(ge=-1, le=MAX_COUNT), _WHOLE]
+TokenId = Annotated[int, Field(ge=0, le=MAX_COUNT), _WHOLE]
 One = Annotated[int, Field(ge=1, le=1), _WHOLE]
 Zero = Annotated[float, Field(ge=0, le=0)]
 NoneOf = Annotated[int, Field(ge=0, le=0), _WHOLE]
 Off = Annotated[bool, AfterValidator(_must_be_off), Field(json_schema_extra={"const": False})]
-Nothing = Annotated[list[Any], Field(max_length=0)]
 NoBias = Annotated[dict[str, float], Field(max_length=0)]
-
-
-class TextPart(BaseModel):
-    """A part of a message; only text is understood."""
-
-    model_config = ConfigDict(strict=True)
-
-    type: Literal["text"]
-    text: str
-
-
-class ChatMessage(BaseModel):
-    """One turn."""
-
-    model_config = ConfigDict(strict=True)
-
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | Annotated[list[TextPart], Field(min_length=1)]
-
-    def plain(self) -> Message:
-        """As the engine takes it: one text; `developer` is today's word for `system`."""
-        text = self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
-        return Message("system" if self.role == "developer" else self.role, text)
 
 
 class StreamOptions(BaseModel):
@@ -86,13 +63,13 @@ class PlainText(BaseModel):
 
 
 class TextRequest(BaseModel):
-    """What chats and completions share. Fields that are not listed are ignored."""
+    """What chats and completions share."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
     refused: ClassVar[frozenset[str]] = frozenset(
-        {"n", "logprobs", "frequency_penalty", "presence_penalty", "repetition_penalty", "min_p", "min_tokens"}
-    ) | {"logit_bias", "ignore_eos"}
+        {"n", "logprobs", "frequency_penalty", "presence_penalty", "repetition_penalty", "min_p", "logit_bias"}
+    )
 
     model: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     stream: bool | None = None
@@ -100,7 +77,7 @@ class TextRequest(BaseModel):
     max_tokens: Count | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    top_k: Count | None = None
+    top_k: TopK | None = Field(None, description="0 and -1: off")
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED), _WHOLE] | None = None
     user: Annotated[str, Field(max_length=MAX_NAME)] | None = None
@@ -111,16 +88,12 @@ class TextRequest(BaseModel):
     presence_penalty: Zero | None = None
     repetition_penalty: Annotated[float, Field(ge=1, le=1)] | None = None
     min_p: Zero | None = None
-    min_tokens: NoneOf | None = None
     logit_bias: NoBias | None = None
-    ignore_eos: Off | None = None
-
-    @model_validator(mode="after")
-    def note_what_is_ignored(self) -> Self:
-        """A client that wonders why a field has no effect finds it in the log."""
-        if self.model_extra:
-            _log.debug("ignored fields of a request: %s", ", ".join(sorted(self.model_extra)[:20]))
-        return self
+    min_tokens: Annotated[int, Field(ge=0, le=MAX_COUNT), _WHOLE] | None = Field(
+        None, description="Nothing ends the answer before so many tokens."
+    )
+    ignore_eos: bool | None = Field(None, description="The model does not end the answer: its length does.")
+    stop_token_ids: Annotated[list[TokenId], Field(max_length=MAX_STOP_TOKENS)] | None = None
 
     @property
     def include_usage(self) -> bool:
@@ -130,7 +103,13 @@ class TextRequest(BaseModel):
     @property
     def sampling(self) -> Sampling:
         """How the next token is chosen."""
-        return Sampling(temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, seed=self.seed)
+        top_k = None if self.top_k is None else max(0, self.top_k)
+        return Sampling(temperature=self.temperature, top_p=self.top_p, top_k=top_k, seed=self.seed)
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that were read and have no effect."""
+        return ()
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -139,17 +118,34 @@ class TextRequest(BaseModel):
         return tuple(text for text in stop if text)
 
     def ask(self) -> Ask:
-        """What the route needs of it."""
+        """What the route needs of it. Raises InvalidRequest where fields contradict each other."""
         raise NotImplementedError
+
+    def _common(self, max_tokens: int | None) -> dict[str, Any]:
+        least = self.min_tokens or 0
+        if max_tokens is not None and least > max_tokens:
+            raise InvalidRequest(
+                f"min_tokens is {least} and max_tokens is {max_tokens}: lower min_tokens to {max_tokens} or less.",
+                "min_tokens",
+            )
+        return {
+            "model": self.model,
+            "max_tokens": max_tokens,
+            "sampling": self.sampling,
+            "stop": self.stops,
+            "stop_loops": self.stop_loops,
+            "stop_token_ids": tuple(self.stop_token_ids or ()),
+            "min_tokens": least,
+            "ignore_eos": bool(self.ignore_eos),
+            "stream": bool(self.stream),
+        }
 
 
 class ChatRequest(TextRequest):
-    """`POST /v1/chat/completions`. Fields that are not listed here are ignored."""
+    """`POST /v1/chat/completions`. Fields that are not listed are refused where they would change the answer."""
 
     refused: ClassVar[frozenset[str]] = TextRequest.refused | {
         "top_logprobs",
-        "tools",
-        "functions",
         "response_format",
         "modalities",
     }
@@ -158,26 +154,54 @@ class ChatRequest(TextRequest):
     max_completion_tokens: Count | None = Field(None, description="Today's name of max_tokens; wins over it.")
     logprobs: Off | None = None
     top_logprobs: NoneOf | None = None
-    tools: Nothing | None = None
-    functions: Nothing | None = None
+    tools: list[dict[str, Any]] | None = Field(None, description="Accepted and ignored: answers call no tools.")
+    functions: list[dict[str, Any]] | None = Field(None, description="The older name of tools.")
+    tool_choice: ToolChoice = None
+    function_call: FunctionCall = None
     response_format: PlainText | None = None
     modalities: Annotated[list[Literal["text"]], Field(max_length=1)] | None = None
+    chat_template_kwargs: dict[str, Any] | None = Field(None, description="Variables for the model's chat template.")
+    enable_thinking: bool | None = Field(None, description="The variable of this name for the model's chat template.")
+    reasoning_effort: Annotated[str, Field(max_length=16)] | None = None
+    add_generation_prompt: bool | None = Field(None, description="Open a new message of the assistant; true if absent.")
+    continue_final_message: bool | None = Field(None, description="Continue the last message instead of a new one.")
 
     def ask(self) -> Ask:
-        """What the route needs of it."""
+        """What the route needs of it. Raises InvalidRequest where fields contradict each other."""
+        check_choice("tool_choice", self.tool_choice)
+        check_choice("function_call", self.function_call)
         return Ask(
             prompt=[message.plain() for message in self.messages],
-            model=self.model,
-            max_tokens=self.max_completion_tokens or self.max_tokens,
-            sampling=self.sampling,
-            stop=self.stops,
-            stop_loops=self.stop_loops,
-            stream=bool(self.stream),
+            template=self.template,
+            **self._common(self.max_completion_tokens or self.max_tokens),
+        )
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Fields that were read and have no effect."""
+        choice = self.function_call if self.tool_choice is None else self.tool_choice
+        return ignored_tools(tools=bool(self.tools), functions=bool(self.functions), choice=choice)
+
+    @property
+    def template(self) -> TemplateOptions:
+        """How the conversation is rendered. Raises InvalidRequest."""
+        if self.continue_final_message and self.add_generation_prompt:
+            raise InvalidRequest(
+                "continue_final_message and add_generation_prompt exclude each other: set one of them to false.",
+                "continue_final_message",
+            )
+        thinking = {} if self.enable_thinking is None else {"enable_thinking": self.enable_thinking}
+        return TemplateOptions(
+            add_generation_prompt=self.add_generation_prompt is not False,
+            continue_final_message=bool(self.continue_final_message),
+            variables={**thinking, **(self.chat_template_kwargs or {})},
+            reasoning_effort=self.reasoning_effort,
         )
 
 
 class CompletionRequest(TextRequest):
-    """`POST /v1/completions`: bare text to be continued. Fields that are not listed here are ignored."""
+    """`POST /v1/completions`: bare text to be continued. Fields that are not listed are refused where they would
+    change the answer."""
 
     refused: ClassVar[frozenset[str]] = TextRequest.refused | {"best_of", "suffix", "echo"}
 
@@ -191,20 +215,36 @@ class CompletionRequest(TextRequest):
     logprobs: None = None
 
     def ask(self) -> Ask:
-        """What the route needs of it."""
+        """What the route needs of it. Raises InvalidRequest where fields contradict each other."""
         return Ask(
             prompt=self.prompt if isinstance(self.prompt, str) else self.prompt[0],
-            model=self.model,
-            max_tokens=self.max_tokens,
-            default_max_tokens=COMPLETION_TOKENS,
-            sampling=self.sampling,
-            stop=self.stops,
-            stream=bool(self.stream),
+            default_max_tokens=max(COMPLETION_TOKENS, self.min_tokens or 0),
+            **self._common(self.max_tokens),
         )
 
 
+_NOT_PASSED_BACK = frozenset({"n", "logprobs", "top_logprobs", "modalities"})
+"""What an upstream answers to these has no place in an answer of this server yet."""
+
+
+def forwarded(request: type[TextRequest]) -> type[TextRequest]:
+    """The same request where the engine forwards it: what the other server may honour is left to that one."""
+    names = request.refused - _NOT_PASSED_BACK
+    fields: dict[str, Any] = dict.fromkeys(names, (Any, None))
+    if issubclass(request, ChatRequest):
+        fields["messages"] = (Annotated[list[ForwardedMessage], Field(min_length=1)], ...)
+    refused = request.refused & _NOT_PASSED_BACK
+    return create_model(
+        request.__name__,
+        __base__=request,
+        __doc__=request.__doc__,
+        refused=(ClassVar[frozenset[str]], refused),
+        **fields,
+    )
+
+
 class EmbeddingRequest(BaseModel):
-    """`POST /v1/embeddings`. Fields that are not listed here are ignored."""
+    """`POST /v1/embeddings`. Fields that are not listed are refused where they would change the vectors."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 

@@ -27,6 +27,13 @@ def config_show(as_json: AsJson = False) -> None:
 @keys_app.command("create")
 def keys_create(
     name: Annotated[str, typer.Argument(help="Whose key it is: their limits and their name in the record.")],
+    front_end: Annotated[
+        bool,
+        typer.Option(
+            "--front-end",
+            help="The holder serves others and names the end user in a header.",
+        ),
+    ] = False,
     as_json: AsJson = False,
     state: State = None,
 ) -> None:
@@ -34,7 +41,7 @@ def keys_create(
     loaded = load_dials({"state.directory": state})
     from llmops.shell import keys as verb
 
-    raise typer.Exit(verb.create(loaded.settings.state.directory, name, as_json=as_json))
+    raise typer.Exit(verb.create(loaded.settings.state.directory, name, is_front_end=front_end, as_json=as_json))
 
 
 @keys_app.command("list")

@@ -54,6 +54,7 @@ class BatchLoop:
             skips_idle_work=on_cpu,
             device=loaded.model.device,
             end_id=min(self._eos_ids, default=0),
+            eos_ids=self._eos_ids,
             pace=_pace_of(loaded.model, torch_threads) if on_cpu else None,
         )
         self._numbers = itertools.count(1)

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 FinishReason: TypeAlias = Literal["stop", "length"]
-StoppedBy: TypeAlias = Literal["eos", "stop_string", "loop"]
-"""Why an answer with the finish reason `stop` ended: by itself, at a stop string, or because it went in circles."""
+StoppedBy: TypeAlias = Literal["eos", "stop_string", "stop_token", "loop", "deadline"]
+"""Why an answer ended: by itself, at a stop string or token, because it went in circles, or (with the finish reason
+`length`) because its time was up and its request named no length."""
 EngineState: TypeAlias = Literal["starting", "ready", "degraded", "dead"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation, as the API receives it."""
+    """One turn of a conversation. extra: what else it carries, by OpenAI's names: tool_calls, tool_call_id, name."""
 
     role: str
     content: str
+    extra: Mapping[str, object] = dataclasses.field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """All that is read of it, for estimates of its length."""
+        return self.content + json.dumps(self.extra, ensure_ascii=False) if self.extra else self.content
 
 
 Prompt: TypeAlias = Sequence[Message] | str
@@ -28,7 +36,7 @@ Prompt: TypeAlias = Sequence[Message] | str
 class Sampling:
     """How the next token is chosen. None: the default of the server, or of the upstream.
 
-    temperature 0 is greedy; temperature in [0, 2], top_p in (0, 1], top_k >= 1 or None for off.
+    temperature 0 is greedy; temperature in [0, 2], top_p in (0, 1], top_k >= 1 or 0 for off.
     """
 
     temperature: float | None = None
@@ -47,11 +55,28 @@ class Sampling:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateOptions:
+    """How a chat template renders a conversation. variables: given to the template by name.
+
+    reasoning_effort: given to a template that knows it; `none` turns the reasoning of another one off.
+    """
+
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+    variables: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    reasoning_effort: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """One generation: ids are ours and unique, whatever the client calls its request.
 
     prompt_ids: `prompt` as the same engine encoded it.
+    names_length: max_tokens was chosen; else it is what the context leaves, and an engine with less room shortens it.
     stop_loops: end the answer when it repeats itself without end.
+    stop_token_ids: end the answer, and are not shown. min_tokens: nothing ends it before.
+    ignore_eos: the model does not end the answer itself.
+    body, headers: the request as it came, for an engine that forwards it; None and empty elsewhere.
     """
 
     id: str
@@ -59,8 +84,14 @@ class Generation:
     prompt_ids: Sequence[int]
     max_tokens: int
     sampling: Sampling = Sampling()
+    names_length: bool = True
     stop: tuple[str, ...] = ()
     stop_loops: bool = False
+    stop_token_ids: tuple[int, ...] = ()
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    body: Mapping[str, object] | None = None
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Piece(NamedTuple):
@@ -177,7 +208,7 @@ class Engine(Protocol):
     async def start(self) -> None:
         """Load and warm up; returns when a one-token probe was answered. Raises ModelNotLoaded."""
 
-    def encode(self, prompt: Prompt) -> list[int]:
+    def encode(self, prompt: Prompt, template: TemplateOptions | None = None) -> list[int]:
         """The prompt's token ids; a conversation goes through the model's chat template. Raises BadPrompt."""
 
     def generate(self, generation: Generation) -> AsyncIterator[Piece]:

@@ -21,15 +21,16 @@ from llmops.engine.contract import (
     Prompt,
     Sampling,
     StoppedBy,
+    TemplateOptions,
 )
 from llmops.engine.dials import EchoDials
-from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, OutOfMemory, PromptTooLong
+from llmops.engine.errors import BadPrompt, EngineError, EngineStopped, OutOfMemory, PromptTooLong, UnsupportedField
 from llmops.engine.looping import LoopDetector
 from llmops.engine.stopping import StopMatcher
 
 # A token is a word or a run of space, at most 8 characters of it: each token stands for text that can be given back.
 _TOKEN = re.compile(r"\w{1,8}|[^\w\s]|\s{1,8}")
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 # Texts that ids stand for are kept for the answer; so many of them, then the oldest go.
 _REMEMBERED = 1 << 16
 _LOST = "\u2026"
@@ -70,8 +71,9 @@ class EchoEngine:
         self._ended.clear()
         self._health = Health(state="ready")
 
-    def encode(self, prompt: Prompt) -> list[int]:
+    def encode(self, prompt: Prompt, template: TemplateOptions | None = None) -> list[int]:
         """One id per token, all messages in turn; the id after each 0 names a role, and the last 0 opens the answer."""
+        _refuse_options(template or TemplateOptions())
         if not prompt:
             name = "prompt" if isinstance(prompt, str) else "messages"
             raise BadPrompt(f"{name} is empty: give some text.")
@@ -107,13 +109,15 @@ class EchoEngine:
 
     async def _paced(self, generation: Generation, started_at: float) -> AsyncIterator[Piece]:
         """Token n is due at start + ttft + n / rate, however late the ones before were: no drift."""
-        tokens = self._answer(generation.prompt_ids)
         limit = generation.max_tokens
+        least = limit if generation.ignore_eos else min(limit, generation.min_tokens)
+        tokens = _at_least(least, self._answer(generation.prompt_ids))
         matcher, loops = StopMatcher(generation.stop), LoopDetector()
         for index, token in enumerate([*tokens[:limit], None] if len(tokens) < limit else tokens[:limit]):
             await self._until(started_at + self._dials.ttft_s + index * self._gap_s)
-            text = matcher.feed(token) if token is not None else ""
-            looping = token is not None and loops.feed(_id(token)) and generation.stop_loops
+            bound = index < generation.min_tokens  # nothing stops it yet
+            text = (token if bound else matcher.feed(token)) if token is not None else ""
+            looping = token is not None and not bound and loops.feed(_id(token)) and generation.stop_loops
             by = _stopped_by(ended=token is None, matched=matcher.matched, looping=looping)
             reason = _finish_reason(by is not None, index + 1 == limit)
             if reason is not None and not matcher.matched:
@@ -152,6 +156,8 @@ class EchoEngine:
     def _refuse(self, generation: Generation) -> None:
         if self._health.state != "ready":
             raise EngineStopped(self._health.reason)
+        if generation.stop_token_ids:
+            raise UnsupportedField(f"stop_token_ids {_NO_MODEL}", "stop_token_ids")
         if generation.max_tokens < 1:
             raise BadPrompt(f"max_tokens must be at least 1, not {generation.max_tokens}.")
         if generation.id in self._running:
@@ -186,6 +192,28 @@ class EchoEngine:
     def _gap_s(self) -> float:
         rate = self._dials.tokens_per_s
         return 0.0 if rate <= 0 or math.isinf(rate) else 1 / rate
+
+
+_NO_MODEL = "needs a model, which the echo engine does not have; leave it out."
+
+
+def _refuse_options(template: TemplateOptions) -> None:
+    """There is no chat template, so only what it would not change is taken."""
+    effort = template.reasoning_effort not in (None, "none")
+    given = {
+        "chat_template_kwargs": any(template.variables.values()),
+        "reasoning_effort": effort,
+        "continue_final_message": template.continue_final_message,
+        "add_generation_prompt": not template.add_generation_prompt,
+    }
+    for name, is_given in given.items():
+        if is_given:
+            raise UnsupportedField(f"{name} {_NO_MODEL}", name)
+
+
+def _at_least(count: int, tokens: list[str]) -> list[str]:
+    """The tokens, again and again where there are fewer."""
+    return [*itertools.islice(itertools.cycle(tokens), count)] if len(tokens) < count else tokens
 
 
 def _role_id(role: str) -> int:

@@ -7,6 +7,8 @@ class EngineError(Exception):
     """Base of everything an engine raises; `str(error)` is one sentence for the user."""
 
     slug = "internal"
+    field: str | None = None
+    """What to change in the request, where that is known."""
 
 
 class ModelNotLoaded(EngineError):
@@ -25,6 +27,14 @@ class PromptTooLong(BadPrompt):
     """Prompt and answer together exceed the model length or what the cache can hold."""
 
     slug = "context_length"
+
+
+class UnsupportedField(BadPrompt):
+    """A field of the request that this engine or model cannot honour and will not ignore."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class UnsupportedSampling(EngineError):

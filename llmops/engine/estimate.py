@@ -14,7 +14,7 @@ on average; code and rare languages need up to twice as many tokens."""
 TOKENS_PER_MESSAGE = 4
 """What a chat template writes around each message and before the answer: markers, role and line breaks."""
 
-_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 # Kana, Chinese characters and Hangul syllables: about one token each.
 _ONE_EACH = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
 
@@ -34,4 +34,4 @@ def prompt_tokens(prompt: Prompt) -> int:
     for message in prompt:
         if message.role not in _ROLES:
             raise BadPrompt(f"The role {message.role!r} is none of {', '.join(sorted(_ROLES))}.")
-    return TOKENS_PER_MESSAGE + sum(TOKENS_PER_MESSAGE + tokens_of(message.content) for message in prompt)
+    return TOKENS_PER_MESSAGE + sum(TOKENS_PER_MESSAGE + tokens_of(message.text) for message in prompt)

@@ -26,6 +26,7 @@ class Flow:
         self.key = key
         self.prompt = prompt
         self.max_tokens = max_tokens
+        self.may_shorten = False  # its request named no length
         self.draw = draw
         self.length = len(prompt)
         self.failed_alone = False
@@ -37,6 +38,12 @@ class Flow:
         self._is_last = False
         self._error: EngineError | None = None
         self._news = asyncio.Event()
+
+    def fits(self, max_model_len: int) -> bool:
+        """Whether prompt and answer fit; an answer of no named length is shortened for it."""
+        if self.may_shorten:
+            self.max_tokens = max(1, min(self.max_tokens, max_model_len - len(self.prompt)))
+        return len(self.prompt) + self.max_tokens <= max_model_len
 
     def arrive(self, output: Any) -> None:
         """Takes the new end of the loop's ever longer answer."""

@@ -272,7 +272,7 @@ class LiveLoop:
     def _resubmit(self, failure: EngineError) -> None:
         """What no forward pass had taken up starts anew, once, and its reader never knows."""
         for flow in list(self.flows.values()):
-            if len(flow.prompt) + flow.max_tokens > self.plan.max_model_len:
+            if not flow.fits(self.plan.max_model_len):
                 self._fail(flow, failure)
                 continue
             flow.was_resubmitted, flow.failed_alone = True, False

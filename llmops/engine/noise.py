@@ -20,7 +20,7 @@ from llmops.engine.stalls import LEAST_TOKENS
 
 _GREEDY = Draw(temperature=0.0, top_k=0, top_p=1.0, seed=0)
 # Rows of the loop's argument tensor, one column per generation that draws a token in this step.
-_TEMPERATURE, _TOP_K, _TOP_P, _KEY, _NUMBER = range(5)
+_TEMPERATURE, _TOP_K, _TOP_P, _KEY, _NUMBER, _GOES_ON = range(6)
 # Where a generation without finite logits is noted: far more than can run at once, so no note is overwritten unread.
 _NOTES = 4096
 
@@ -32,11 +32,20 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
     no step waits for the note, and the rows beside it go on.
     skips_idle_work: leave out what no row of a step asks for; not when steps are replayed as recorded graphs.
     pace: is told of each step's begin and end.
+    eos_ids: tokens with which the model ends an answer; a row that must go on does not draw them.
     """
 
-    def __init__(self, *, skips_idle_work: bool, device: torch.device, end_id: int, pace: Pace | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        skips_idle_work: bool,
+        device: torch.device,
+        end_id: int,
+        eos_ids: Sequence[int] = (),
+        pace: Pace | None = None,
+    ) -> None:
         super().__init__(LogitsProcessorList([]))
-        self.tensors_required = 5
+        self.tensors_required = 6
         self.do_processing = True
         self.stepped_at = time.monotonic()
         self.rows = 0
@@ -50,7 +59,8 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
         self._pace = pace
         self._end_id = end_id
         self._notes = torch.zeros(_NOTES + 1, dtype=torch.int32, device=device)  # the last is for the sound rows
-        self._draws = self._filters = True
+        self._eos_ids = torch.tensor(list(eos_ids), dtype=torch.long, device=device)
+        self._draws = self._filters = self._goes_on = True
         self._vocabulary: torch.Tensor | None = None
 
     def check_kwargs(self, kwargs: dict[str, Any]) -> None:
@@ -68,11 +78,12 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
             _notice(future, len(requests_in_batch))
         states = [future.state for future in requests_in_batch if future.has_new_token]
         draws = [_draw(state) for state in states]
+        self._goes_on = any(state.position_offset < draw.ends_from for state, draw in zip(states, draws, strict=True))
         self._draws = any(draw.temperature > 0 for draw in draws)
         self._filters = any(draw.temperature > 0 and (draw.top_k or draw.top_p < 1) for draw in draws)
         if draws:
             arguments = _columns(draws, [state.position_offset for state in states])
-            arg_storage[:5, : len(draws)] = arguments.to(arg_storage.device)
+            arg_storage[:6, : len(draws)] = arguments.to(arg_storage.device)
         arg_storage[_NUMBER, len(draws) :] = 0  # padding is nobody's
         rows = sum(future.query_length for future in requests_in_batch)
         self.rows = rows
@@ -93,6 +104,9 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
 
     def _drawn(self, scores: torch.Tensor, logits_processor_args: torch.Tensor) -> torch.Tensor:
         arguments = logits_processor_args[:, : scores.size(0)]
+        if self._goes_on or not self._skips:
+            ends = scores[:, self._eos_ids]
+            scores[:, self._eos_ids] = ends.masked_fill(arguments[_GOES_ON].bool().unsqueeze(-1), -torch.inf)
         lost = ~scores.amax(dim=-1).isfinite()
         if not self._skips or bool(lost.any()):
             self._end_and_note(scores, lost, arguments[_NUMBER])
@@ -108,6 +122,7 @@ class DrawPerRow(ContinuousBatchingLogitsProcessorList):
     def alone(self, draw: Draw, position: int, scores: torch.Tensor) -> torch.Tensor:
         """The same draw outside of the batch loop: the next token of one generation, at `position`."""
         self._draws = draw.temperature > 0
+        self._goes_on = position < draw.ends_from
         self._filters = self._draws and (draw.top_k > 0 or draw.top_p < 1)
         return self(scores, scores, _columns([draw], [position]).to(scores.device))
 
@@ -164,9 +179,11 @@ def _filtered(scores: torch.Tensor, top_k: torch.Tensor, top_p: torch.Tensor) ->
 def _columns(draws: Sequence[Draw], positions: Sequence[int]) -> torch.Tensor:
     reals = torch.tensor([[draw.temperature for draw in draws], [draw.top_p for draw in draws]], dtype=torch.float32)
     keys = [draw.key(position) for draw, position in zip(draws, positions, strict=True)]
-    whole = torch.tensor([[draw.top_k for draw in draws], keys, [draw.number for draw in draws]], dtype=torch.int32)
+    goes_on = [position < draw.ends_from for draw, position in zip(draws, positions, strict=True)]
+    rows = [[draw.top_k for draw in draws], keys, [draw.number for draw in draws], goes_on]
+    whole = torch.tensor(rows, dtype=torch.int32)
     bits = reals.view(torch.int32)
-    return torch.stack([bits[0], whole[0], bits[1], whole[1], whole[2]])
+    return torch.stack([bits[0], whole[0], bits[1], whole[1], whole[2], whole[3]])
 
 
 def _draw(state: Any) -> Draw:

@@ -60,7 +60,7 @@ def generate(
             compile_config=compiled and compiled.config,
             disable_compile=compiled is None,
         ),
-        logits_processor=LogitsProcessorList([_DrawNext(job.draw)]),
+        logits_processor=LogitsProcessorList([_DrawNext(job.draw, sorted(eos_ids), model.device)]),
         streamer=_Telling(job, eos_ids, on_step),
         **(compiled.arguments() if compiled else {}),
     )
@@ -69,9 +69,9 @@ def generate(
 class _DrawNext(LogitsProcessor):
     """The batch loop's own draw, so that a seed gives the same answer there and here."""
 
-    def __init__(self, draw: Draw) -> None:
+    def __init__(self, draw: Draw, eos_ids: Sequence[int], device: torch.device) -> None:
         self._draw = draw
-        self._rows = DrawPerRow(skips_idle_work=True, device=torch.device("cpu"), end_id=0)
+        self._rows = DrawPerRow(skips_idle_work=True, device=device, end_id=0, eos_ids=eos_ids)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         if bool(torch.isnan(scores).any()):

@@ -24,12 +24,14 @@ class Draw:
     temperature 0 is greedy; top_k 0 and top_p 1 are off. number: this generation's own within its batch loop, 1 or
     more. The loop's thread writes the last three; batch_size is None until a forward pass takes the generation up.
     waited_s: before its first token, in the engine, while it read other prompts or wrote other answers.
+    ends_from: the first position, in tokens of prompt and answer, at which the model may end the answer.
     """
 
     temperature: float
     top_k: int
     top_p: float
     seed: int
+    ends_from: int = 0
     number: int = 0
     cached_tokens: int | None = None
     batch_size: int | None = None
@@ -56,8 +58,8 @@ def resolve(asked: Sampling, default: Sampling, rng: random.Random) -> Draw:
         raise UnsupportedSampling(f"temperature must be between 0 and 2, not {temperature}.")
     if not 0 < top_p <= 1:
         raise UnsupportedSampling(f"top_p must be above 0 and at most 1, not {top_p}.")
-    if asked.top_k is not None and not 1 <= asked.top_k < 1 << 31:
-        raise UnsupportedSampling(f"top_k must be at least 1, not {asked.top_k}.")
+    if asked.top_k is not None and not 0 <= asked.top_k < 1 << 31:
+        raise UnsupportedSampling(f"top_k must be at least 1, or 0 for off, not {asked.top_k}.")
     seed = rng.getrandbits(64) if asked.seed is None else asked.seed & _MASK64
     return Draw(temperature=float(temperature), top_k=int(top_k), top_p=float(top_p), seed=seed)
 

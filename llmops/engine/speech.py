@@ -20,7 +20,10 @@ class Spoken:
 
 
 class Speech:
-    """Ends at a stop string, at an end-of-sequence token (not shown), in a loop if told so, or with the last token."""
+    """Ends at a stop string, at a stop or end token (not shown), in a loop if it should, or with the last token.
+
+    min_tokens: before so many, neither a stop string nor a stop token nor a loop ends it.
+    """
 
     def __init__(
         self,
@@ -29,7 +32,11 @@ class Speech:
         eos_ids: frozenset[int],
         *,
         stop_loops: bool = False,
+        stop_token_ids: Sequence[int] = (),
+        min_tokens: int = 0,
     ) -> None:
+        self._stop_ids = frozenset(stop_token_ids)
+        self._unstopped = min_tokens
         self._text = TextStream(decode)
         self._matcher = StopMatcher(stop)
         self._eos_ids = eos_ids
@@ -46,6 +53,13 @@ class Speech:
         for count, token in enumerate(tokens, start=1):
             if is_last and count == len(tokens) and token in self._eos_ids:
                 return self._end(shown, count, "stop", "eos")
+            if self._unstopped > 0:
+                self._unstopped -= 1
+                shown += self._text.feed(token)
+                self._loops.feed(token)
+                continue
+            if token in self._stop_ids:
+                return self._end(shown, count, "stop", "stop_token")
             shown += self._matcher.feed(self._text.feed(token))
             if self._matcher.matched:
                 return Spoken(shown, count, "stop", "stop_string")

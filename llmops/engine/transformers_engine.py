@@ -7,16 +7,16 @@ import dataclasses
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
 import torch
 
 from llmops.engine.batching import plan_for
-from llmops.engine.contract import EngineStats, Generation, Health, ModelCard, Piece, Prompt, Sampling
+from llmops.engine.contract import EngineStats, Generation, Health, ModelCard, Piece, Prompt, Sampling, TemplateOptions
 from llmops.engine.device_memory import memory_of
 from llmops.engine.dials import EngineDials
-from llmops.engine.errors import BadPrompt, EngineStopped, ModelNotLoaded, PromptTooLong
+from llmops.engine.errors import BadPrompt, EngineStopped, ModelNotLoaded, PromptTooLong, UnsupportedField
 from llmops.engine.failures import unservable
 from llmops.engine.flow import Flow
 from llmops.engine.live_loop import LiveLoop
@@ -32,6 +32,8 @@ from llmops.engine.spelling import decoder_of
 from llmops.engine.suitability import UNSUITED, why_not_batched
 
 _log = logging.getLogger(__name__)
+_NEVER = (1 << 31) - 1
+"""A position that no answer reaches."""
 _FAIR_SHARE = {"cpu": 1 / 8}
 """A CPU computes each row: 2 of 16 beside one make it 1.5 times slower, 4 make it 1.9 times (docs/measurements.md)."""
 _FAIR_SHARE_ELSEWHERE = 1 / 2
@@ -144,15 +146,19 @@ class TransformersEngine:
         _log.info("%s: one generation at a time, because %s", self._name, why)
         return await _opened(OneByOne(loaded, self._eos_ids, self._dials, self._clock))
 
-    def encode(self, prompt: Prompt) -> list[int]:
-        return encode(self._here()[0].tokenizer, prompt)
+    def encode(self, prompt: Prompt, template: TemplateOptions | None = None) -> list[int]:
+        return encode(self._here()[0].tokenizer, prompt, template or TemplateOptions())
 
     async def generate(self, generation: Generation) -> AsyncIterator[Piece]:
         draw = resolve(generation.sampling, self._default, self._rng)
-        _, live = self._here()
+        draw.ends_from = _NEVER if generation.ignore_eos else len(generation.prompt_ids) + generation.min_tokens
+        loaded, live = self._here()
         await live.ready()
+        generation = _shortened(generation, live.plan.max_model_len)
         _refuse_what_cannot_fit(generation, live.plan.max_model_len)
+        _refuse_unknown_tokens(generation.stop_token_ids, len(loaded.tokenizer))
         flow = live.begin(generation.prompt_ids, generation.max_tokens, draw)
+        flow.may_shorten = not generation.names_length
         try:
             async for piece in self._pieces(flow, generation):
                 yield piece
@@ -208,7 +214,14 @@ class TransformersEngine:
 
     async def _pieces(self, flow: Flow, generation: Generation) -> AsyncIterator[Piece]:
         decode = decoder_of(self._here()[0].tokenizer)
-        speech = Speech(decode, generation.stop, self._eos_ids, stop_loops=generation.stop_loops)
+        speech = Speech(
+            decode,
+            generation.stop,
+            self._eos_ids,
+            stop_loops=generation.stop_loops,
+            stop_token_ids=generation.stop_token_ids,
+            min_tokens=generation.min_tokens,
+        )
         while True:
             arrival = await flow.next()
             spoken = speech.say(arrival.tokens, is_last=arrival.is_last)
@@ -241,6 +254,23 @@ async def _opened(live: _Loop) -> _Loop:
         await live.close()
         raise
     return live
+
+
+def _shortened(generation: Generation, limit: int) -> Generation:
+    """An answer of no named length is as long as there is room, also after a restart with a smaller cache."""
+    room = limit - len(generation.prompt_ids)
+    if generation.names_length or not 1 <= room < generation.max_tokens:
+        return generation
+    return dataclasses.replace(generation, max_tokens=room)
+
+
+def _refuse_unknown_tokens(ids: Sequence[int], count: int) -> None:
+    unknown = next((each for each in ids if not 0 <= each < count), None)
+    if unknown is not None:
+        raise UnsupportedField(
+            f"stop_token_ids holds {unknown}, and this model's tokens are 0 to {count - 1}: leave it out.",
+            "stop_token_ids",
+        )
 
 
 def _refuse_what_cannot_fit(generation: Generation, limit: int) -> None:

@@ -10,9 +10,17 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any
 
-from llmops.engine.contract import EngineState, EngineStats, Generation, Health, ModelCard, Piece, Prompt
+from llmops.engine.contract import (
+    EngineState,
+    EngineStats,
+    Generation,
+    Health,
+    ModelCard,
+    Piece,
+    Prompt,
+    TemplateOptions,
+)
 from llmops.engine.dials import EngineDials
 from llmops.engine.errors import BadPrompt, EngineStopped, ModelNotLoaded, PromptTooLong, UpstreamFailed
 from llmops.engine.estimate import prompt_tokens
@@ -21,6 +29,7 @@ from llmops.engine.upstream_finding import NotYet, checked, find, probe
 from llmops.engine.upstream_link import Link
 from llmops.engine.upstream_reading import Chunk, Refused, Row, read_chunk
 from llmops.engine.upstream_refusals import explain
+from llmops.engine.upstream_request import request_of
 
 _log = logging.getLogger(__name__)
 
@@ -93,8 +102,8 @@ class UpstreamEngine:
         self._settle("ready")
         self._watch = asyncio.create_task(self._look_after(self._link), name="upstream-watch")
 
-    def encode(self, prompt: Prompt) -> list[int]:
-        """As many ids as the prompt may have tokens; they stand for nothing else."""
+    def encode(self, prompt: Prompt, template: TemplateOptions | None = None) -> list[int]:
+        """As many ids as the prompt may have tokens; they stand for nothing else. The template is the upstream's."""
         return list(range(prompt_tokens(prompt)))
 
     async def generate(self, generation: Generation) -> AsyncIterator[Piece]:
@@ -161,11 +170,11 @@ class UpstreamEngine:
 
     async def _chunks(self, link: Link, generation: Generation) -> AsyncGenerator[Chunk, None]:
         """The answer as it comes, then _DONE. An upstream that refuses to be asked for counts is asked without."""
-        path, body = _request(generation, self._model)
+        path, body = request_of(generation, self._model)
         for with_counts in (True, False) if self._asks_for_counts else (False,):
             counts = {"stream_options": {"include_usage": True}} if with_counts else {}
             try:
-                async with link.events(path, body | counts) as events:
+                async with link.events(path, body | counts, generation.headers) as events:
                     async for data in events:
                         if data.strip() == "[DONE]":
                             yield _DONE
@@ -257,20 +266,6 @@ class UpstreamEngine:
 
 _DONE = Chunk()
 _WAITING = "Waiting for the upstream: "
-
-
-def _request(generation: Generation, model: str) -> tuple[str, dict[str, Any]]:
-    """Path and body. Only what was asked: the upstream's own defaults fill the rest."""
-    asked, prompt = generation.sampling, generation.prompt
-    dials = {"temperature": asked.temperature, "top_p": asked.top_p, "top_k": asked.top_k, "seed": asked.seed}
-    body: dict[str, Any] = {"model": model, "stream": True, "max_tokens": generation.max_tokens}
-    body |= {name: value for name, value in dials.items() if value is not None}
-    if generation.stop:
-        body["stop"] = list(generation.stop)
-    if isinstance(prompt, str):
-        return "/completions", body | {"prompt": prompt}
-    messages = [{"role": message.role, "content": message.content} for message in prompt]
-    return "/chat/completions", body | {"messages": messages}
 
 
 def _is_about_counts(refused: Refused) -> bool:

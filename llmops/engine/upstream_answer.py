@@ -9,7 +9,10 @@ from llmops.engine.contract import FinishReason, Generation, Piece
 from llmops.engine.errors import UpstreamFailed
 from llmops.engine.stopping import StopMatcher
 from llmops.engine.upstream_reading import Chunk
+from llmops.engine.upstream_request import stops_here
 
+_UNLIMITED = 1 << 31
+"""Where no length was named, the upstream ends the answer."""
 _BEYOND = 1_024
 """Chunks after as many tokens as were asked for: a server may cut a token's text in several, but not for ever."""
 
@@ -21,8 +24,8 @@ class Answer:
     """
 
     def __init__(self, generation: Generation, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limit = generation.max_tokens
-        self._matcher = StopMatcher(generation.stop)
+        self._limit = generation.max_tokens if generation.names_length else _UNLIMITED
+        self._matcher = StopMatcher(stops_here(generation))
         self._clock = clock
         self._text: list[str] = []
         self._tokens = 0  # of the held piece

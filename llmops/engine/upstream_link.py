@@ -7,7 +7,7 @@ import contextlib
 import math
 import os
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import httpx
@@ -61,9 +61,11 @@ class Link:
             raise NotReached(f"The upstream gave no answer within {within_s:g} s.") from None
 
     @contextlib.asynccontextmanager
-    async def events(self, path: str, body: dict[str, Any]) -> AsyncIterator[AsyncIterator[str]]:
+    async def events(
+        self, path: str, body: dict[str, Any], headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[AsyncIterator[str]]:
         """The data of each event of an answer as they come; leaving the context closes the connection at once."""
-        response = await self._begun(path, body)
+        response = await self._begun(path, body, {"Accept": "text/event-stream", **(headers or {})})
         async with contextlib.aclosing(response):
             response.stream = _Bounded(response.stream)
             async with contextlib.aclosing(_data(response)) as events:
@@ -73,12 +75,10 @@ class Link:
         """Idempotent."""
         await self._http.aclose()
 
-    async def _begun(self, path: str, body: dict[str, Any]) -> httpx.Response:
+    async def _begun(self, path: str, body: dict[str, Any], headers: Mapping[str, str]) -> httpx.Response:
         """The head of the answer; tries again while the upstream did not begin and patience lasts."""
         for left in range(self._retries, -1, -1):
-            request = self._http.build_request(
-                "POST", self.url + path, json=body, headers={"Accept": "text/event-stream"}
-            )
+            request = self._http.build_request("POST", self.url + path, json=body, headers=headers)
             try:
                 return await self._send(request)
             except NotReached:

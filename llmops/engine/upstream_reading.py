@@ -106,6 +106,8 @@ def read_refusal(body: bytes, status: int, retry_after_s: float | None = None) -
     code = error.get("code")
     if status == _INSIDE_AN_ANSWER and isinstance(code, int) and 400 <= code < 600:
         status = code
+    elif status == _INSIDE_AN_ANSWER and error.get("type") == "invalid_request_error":
+        status = 400
     return Refused(
         status,
         message=told if isinstance(told, str) else json.dumps(told)[:2_000] if told else "",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from llmops.engine.contract import Prompt
 from llmops.engine.errors import (
     BadPrompt,
     EngineError,
     OutOfMemory,
     PromptTooLong,
+    UnsupportedField,
     UnsupportedSampling,
     UpstreamBusy,
     UpstreamFailed,
@@ -23,6 +26,8 @@ _TELLTALE = 16
 """So many characters in a row that stand in the prompt too: the message repeats it, and errors are recorded."""
 _DIALS = frozenset({"temperature", "top_p", "top_k", "seed", "stop", "max_tokens"})
 _TOO_LONG = ("context_length", "exceed_context", "context length", "context size", "context window", "maximum context")
+_FIELD = re.compile(r"[A-Za-z0-9_.]{1,64}")
+"""A field as the upstream names it, safe to repeat."""
 _MEMORY = ("out of memory", "oom")
 
 
@@ -35,7 +40,10 @@ def explain(refused: Refused, prompt: Prompt) -> EngineError:
     if status in (400, 413, 422):
         if refused.parameter in _DIALS:
             return UnsupportedSampling(f"The upstream refuses {refused.parameter}{said}.")
-        return BadPrompt(f"The upstream refuses this request with {status}{said}.")
+        message = f"The upstream refuses this request with {status}{said}."
+        return (
+            UnsupportedField(message, refused.parameter) if _FIELD.fullmatch(refused.parameter) else BadPrompt(message)
+        )
     if _is_memory(refused, words):
         return OutOfMemory(f"The upstream ran out of memory during this generation{said}.")
     if status in BUSY:

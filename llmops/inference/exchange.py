@@ -7,10 +7,10 @@ import itertools
 import math
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from llmops.admission.ticket import Priority
-from llmops.engine.contract import FinishReason, Piece, Prompt, Sampling
+from llmops.engine.contract import FinishReason, Piece, Prompt, Sampling, TemplateOptions
 from llmops.engine.repetition import repetition_ratio
 from llmops.events import Emit, Record, RequestEvent
 from llmops.inference.speed import SpeedEstimate
@@ -25,7 +25,10 @@ _WARMER = "temperature 0.7 to 1.0 and "
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a request wants, validated. default_max_tokens: of its route, before the server's."""
+    """What a request wants, validated. default_max_tokens: of its route, before the server's.
+
+    body: all of it as it came, for an engine that forwards it.
+    """
 
     prompt: Prompt
     model: str | None = None
@@ -34,7 +37,12 @@ class Ask:
     sampling: Sampling = Sampling()
     stop: tuple[str, ...] = ()
     stop_loops: bool | None = None
+    stop_token_ids: tuple[int, ...] = ()
+    min_tokens: int = 0
+    ignore_eos: bool = False
+    template: TemplateOptions = TemplateOptions()
     stream: bool = False
+    body: Mapping[str, object] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,7 @@ class Arrival:
     client_ip: str | None = None
     trace_id: str | None = None
     span_id: str | None = None
+    traceparent: str | None = None
     synthetic: bool = False
     operation: str = "chat"
     id_prefix: str = "chatcmpl-"
@@ -80,6 +89,7 @@ class Exchange:
         self.deadline_s: float | None = None
         self.response_id = response_id
         self.fields = fields
+        self.ignored: tuple[str, ...] = ()  # names of fields of its body that nothing here knows
         self.input_tokens: int | None = None
         self.output_tokens = 0
         self.finish_reason: FinishReason | None = None

@@ -13,11 +13,12 @@ from llmops.admission.gate import Gate
 from llmops.admission.identity import hash_user
 from llmops.admission.refusals import DeadlinePassed, NotReady
 from llmops.admission.ticket import Priority, Ticket
-from llmops.engine.contract import Engine, Generation, ModelCard, Piece, Prompt
+from llmops.engine.contract import Engine, Generation, ModelCard, Piece
 from llmops.events import Emit, Record
 from llmops.inference.deadline import Deadline
-from llmops.inference.errors import ContextTooLong, UnknownModel
+from llmops.inference.errors import UnknownModel
 from llmops.inference.exchange import Arrival, Ask, Exchange
+from llmops.inference.length import EXPECTED_TOKENS, characters, check_size, fit, likely_tokens
 from llmops.inference.meter import TokenMeter
 from llmops.inference.speed import FIRST_TOKENS, SpeedEstimate
 
@@ -25,10 +26,8 @@ _log = logging.getLogger(__name__)
 
 _ENCODED_AT_ONCE = 16_384
 """Characters that are encoded on the event loop, within a few milliseconds; a longer prompt gets a thread."""
-_MOST_CHARACTERS_A_TOKEN = 16
-"""No text has so many characters a token on average: what is longer than this is refused without counting."""
-_BYTES_A_TOKEN = 4
-_TOKENS_A_TURN = 5
+_LIVELY_S = 10.0
+"""An engine whose last token is older does not write: its answer is not complete when its time is up."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Inference:
         user_key: bytes,
         record_user: bool = False,
         deadline_s: float = 300.0,
-        default_max_tokens: int = 512,
+        default_max_tokens: int | None = None,
         stop_loops: bool = False,
         speed: SpeedEstimate | None = None,
         new_id: Callable[[], str],
@@ -119,13 +118,13 @@ class Inference:
         self._check_ready()
         card = self.engine.card
         self._describe(exchange, ask, card)
-        self._check_size(ask.prompt, card.max_model_len)
+        check_size(ask.prompt, card.max_model_len)
         left_s = self.time_left_s(exchange)
         if left_s <= 0:
             raise self._too_late(exchange)
         self.gate.cache_tokens = card.cache_tokens  # after a restart it may hold less
         self.gate.fair_share = card.fair_share
-        tokens = min(card.max_model_len, _likely_tokens(ask.prompt) + self._answer_tokens(ask))
+        tokens = min(card.max_model_len, likely_tokens(ask.prompt) + self._expected_tokens(ask))
         ticket = self.gate.admit(exchange.user, tokens, exchange.priority, left_s)
         exchange.fields["queue_depth"] = ticket.queue_depth
         return Admitted(exchange, ticket, ask)
@@ -134,22 +133,28 @@ class Inference:
         """The prompt as token ids, and room for the answer. Raises InvalidRequest or EngineError."""
         exchange, ask = admitted.exchange, admitted.ask
         await asyncio.sleep(0)  # whoever came with us and will be refused is told first
-        if _characters(ask.prompt) > _ENCODED_AT_ONCE:
-            prompt_ids = await asyncio.to_thread(self.engine.encode, ask.prompt)
+        if characters(ask.prompt) > _ENCODED_AT_ONCE:
+            prompt_ids = await asyncio.to_thread(self.engine.encode, ask.prompt, ask.template)
         else:
-            prompt_ids = self.engine.encode(ask.prompt)
+            prompt_ids = self.engine.encode(ask.prompt, ask.template)
         exchange.input_tokens = len(prompt_ids)
-        max_tokens = self._fit(len(prompt_ids), ask)
+        max_tokens = fit(len(prompt_ids), self.engine.card.max_model_len, ask, self._named_tokens(ask))
         exchange.fields["max_tokens"] = max_tokens
-        admitted.ticket.resize(len(prompt_ids) + max_tokens)
+        admitted.ticket.resize(len(prompt_ids) + min(max_tokens, self._expected_tokens(ask)))
         return Generation(
             id=exchange.response_id,
             prompt=ask.prompt,
             prompt_ids=prompt_ids,
             max_tokens=max_tokens,
+            names_length=self._named_tokens(ask) is not None,
             sampling=ask.sampling.over(self.engine.card.sampling),
             stop=ask.stop,
             stop_loops=self.stop_loops if ask.stop_loops is None else ask.stop_loops,
+            stop_token_ids=ask.stop_token_ids,
+            min_tokens=min(ask.min_tokens, max_tokens),
+            ignore_eos=ask.ignore_eos,
+            body=ask.body,
+            headers=_headers(exchange.arrival),
         )
 
     async def generate(self, admitted: Admitted, generation: Generation) -> AsyncGenerator[Piece, None]:
@@ -180,7 +185,12 @@ class Inference:
             if hint := exchange.hint():
                 _log.info("request %s: %s", exchange.arrival.request_id, hint)
         except TimeoutError:
-            raise self._too_late(exchange) from None
+            if generation.names_length or not _writes(exchange):
+                raise self._too_late(exchange) from None
+            admitted.ticket.leave(exchange.used_tokens)
+            last = Piece("", 0, time.monotonic(), "length", stopped_by="deadline")
+            exchange.took(last)
+            yield last
         finally:
             deadline.close()
             # Before the answer's end is sent: who asks again at once must not find its own last request still here.
@@ -193,17 +203,6 @@ class Inference:
     def _too_late(self, exchange: Exchange) -> DeadlinePassed:
         return DeadlinePassed(f"The request took longer than {self._deadline_of(exchange):g} s and was stopped.")
 
-    def _check_size(self, prompt: Prompt, limit: int) -> None:
-        characters = _characters(prompt)
-        if characters > limit * _MOST_CHARACTERS_A_TOKEN:
-            field = _field(prompt)
-            tokens = characters // _BYTES_A_TOKEN
-            raise ContextTooLong(
-                f"{field} holds {characters} characters, about {tokens} tokens, and the model's context is {limit}: "
-                f"shorten {field} by about {tokens - limit} tokens.",
-                field,
-            )
-
     def _describe(self, exchange: Exchange, ask: Ask, card: ModelCard) -> None:
         """The values that are used, whoever named them, and which of them the request left to the server."""
         used = ask.sampling.over(card.sampling)
@@ -215,10 +214,10 @@ class Inference:
             quantization=card.quantization,
             dtype=card.dtype,
             engine=card.engine,
-            max_tokens=self._answer_tokens(ask),
+            max_tokens=self._named_tokens(ask),
             temperature=used.temperature,
             top_p=used.top_p,
-            top_k=used.top_k,
+            top_k=used.top_k or None,
             seed=used.seed,
             stream=ask.stream,
             defaults=tuple(
@@ -241,25 +240,12 @@ class Inference:
             reason = health.reason or f"The engine is {health.state}."
             raise NotReady(f"{reason.rstrip('.')}: try again shortly.", 5)
 
-    def _answer_tokens(self, ask: Ask) -> int:
+    def _named_tokens(self, ask: Ask) -> int | None:
+        """None: as many as the context leaves."""
         return ask.max_tokens or ask.default_max_tokens or self.default_max_tokens
 
-    def _fit(self, prompt_tokens: int, ask: Ask) -> int:
-        limit, asked, field = self.engine.card.max_model_len, ask.max_tokens, _field(ask.prompt)
-        room = limit - prompt_tokens
-        if room < 1:
-            raise ContextTooLong(
-                f"{field} holds {prompt_tokens} tokens and the model's context is {limit}: shorten {field} by "
-                f"{1 - room} tokens, so that an answer of one token fits.",
-                field,
-            )
-        if asked is not None and asked > room:
-            raise ContextTooLong(
-                f"{field} holds {prompt_tokens} tokens and max_tokens asks for {asked} more, but the model's "
-                f"context is {limit}: lower max_tokens to {room} or shorten {field}.",
-                "max_tokens",
-            )
-        return min(room, self._answer_tokens(ask))
+    def _expected_tokens(self, ask: Ask) -> int:
+        return self._named_tokens(ask) or max(EXPECTED_TOKENS, ask.min_tokens)
 
     def _note_memory(self, exchange: Exchange) -> None:
         stats = self.engine.stats()
@@ -268,17 +254,12 @@ class Inference:
         exchange.fields["predicted_peak_bytes"] = stats.predicted_peak_bytes
 
 
-def _characters(prompt: Prompt) -> int:
-    return len(prompt) if isinstance(prompt, str) else sum(len(message.content) for message in prompt)
+def _headers(arrival: Arrival) -> dict[str, str]:
+    """By which a server behind this one records the same request."""
+    trace = {} if arrival.traceparent is None else {"traceparent": arrival.traceparent}
+    return {"X-Request-ID": arrival.request_id, **trace}
 
 
-def _likely_tokens(prompt: Prompt) -> int:
-    """A token has about 4 bytes of UTF-8, in English as in Chinese; a turn has some more around it."""
-    texts = [prompt] if isinstance(prompt, str) else [message.content for message in prompt]
-    bytes_ = sum([len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")) for text in texts])
-    return bytes_ // _BYTES_A_TOKEN + _TOKENS_A_TURN * len(texts)
-
-
-def _field(prompt: Prompt) -> str:
-    """What the client calls it."""
-    return "prompt" if isinstance(prompt, str) else "messages"
+def _writes(exchange: Exchange) -> bool:
+    """Whether tokens came until now."""
+    return exchange.last_token_s is not None and time.monotonic() - exchange.last_token_s < _LIVELY_S

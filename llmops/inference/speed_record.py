@@ -10,6 +10,7 @@ from collections.abc import Callable
 from llmops.engine.contract import Engine, ModelCard
 from llmops.events import Emit
 from llmops.events.speed import StreamSpeed, tokens
+from llmops.inference.length import EXPECTED_TOKENS
 from llmops.inference.speed import SpeedEstimate
 from llmops.inference.warmup import measure_speed, speed_event
 
@@ -29,7 +30,7 @@ class SpeedRecord:
         estimate: SpeedEstimate,
         emit: Emit,
         *,
-        default_max_tokens: int,
+        default_max_tokens: int | None,
         deadline_s: float,
         latency_threshold_s: float,
         clock: Callable[[], float] = time.monotonic,
@@ -80,7 +81,7 @@ class SpeedRecord:
                 self._written,
                 at=self._now(),
                 trigger=trigger,
-                default_max_tokens=self._default_max_tokens,
+                default_max_tokens=self._default_max_tokens or EXPECTED_TOKENS,
                 model=self._card.id if self._card else None,
                 model_version=self._card.version if self._card else None,
             )
@@ -89,7 +90,7 @@ class SpeedRecord:
 
     def _warn_of_deadline(self) -> None:
         per_s, most = self._written.output_tokens_per_s, self._default_max_tokens
-        if per_s is None or most / per_s <= self._deadline_s or self._has_warned:
+        if per_s is None or most is None or most / per_s <= self._deadline_s or self._has_warned:
             return
         self._has_warned = True
         needed_s = math.ceil(1.5 * most / per_s)

@@ -10,6 +10,7 @@ from llmops.settings.section import PositiveSeconds, Section
 
 Origin = Annotated[str, Field(pattern=r"^(\*|[A-Za-z][A-Za-z0-9+.-]*://[^\s/]+)$")]
 HostName = Annotated[str, Field(pattern=r"^[^\s:/@\[\]]{1,255}$")]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$")]
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -157,6 +158,18 @@ class AdmissionSettings(Section):
     keys: Literal["auto", "required", "off"] = Field(
         "auto", description="auto: an API key for whoever is not on this machine; required: for every answer; off: none"
     )
+    end_user_header: HeaderName | None = Field(
+        "X-OpenWebUI-User-Id",
+        description="header in which a front end, by a key made with `--front-end`, names the end user of a request; "
+        "that one is the user of limits, fairness and record",
+        examples=["X-OpenWebUI-User-Id"],
+    )
+    background_header: HeaderName | None = Field(
+        "X-OpenWebUI-Task",
+        description="header whose value, when not empty, marks a background task (a title, a summary): served after "
+        "people, as `X-LLMOPS-Priority: summary` is",
+        examples=["X-OpenWebUI-Task"],
+    )
     queue_size: int = Field(100, ge=0, description="requests that may wait; the next one gets 503 queue_full")
     queue_tokens: int | None = Field(
         500_000, gt=0, description="tokens of prompt and answer that may wait; the next one gets 503 queue_full"
@@ -176,7 +189,9 @@ class AdmissionSettings(Section):
         None, gt=0, description="tokens, read and written, that one user may spend a minute; empty: any"
     )
     deadline_s: PositiveSeconds = Field(300.0, description="longest life of a request, waiting included; then 504")
-    default_max_tokens: int = Field(512, gt=0, description="answer length when a request names none")
+    default_max_tokens: int | None = Field(
+        None, gt=0, description="longest answer when a request names none; empty: as much as the context holds"
+    )
 
 
 class GpuSettings(Section):

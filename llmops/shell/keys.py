@@ -18,10 +18,10 @@ from llmops.state.files import sentence_of
 from llmops.untrusted import spelled_out
 
 
-def create(directory: Path, name: str, *, as_json: bool) -> int:
+def create(directory: Path, name: str, *, is_front_end: bool = False, as_json: bool) -> int:
     """Print the new key, this once, to standard output; 2 when it cannot be made."""
     try:
-        key, text = make_key(name, time.time())
+        key, text = make_key(name, time.time(), is_front_end=is_front_end)
         KeyFile(directory).add(key)
     except (BadKeys, OSError) as error:
         return _complain(error)
@@ -46,9 +46,9 @@ def show(directory: Path, *, as_json: bool) -> int:
     if not keys:
         print("No keys yet: `llmops keys create NAME` makes one.", file=sys.stderr)
         return 0
-    table = Table("id", "name", "created", "key", box=None, pad_edge=False)
+    table = Table("id", "name", "created", "key", "kind", box=None, pad_edge=False)
     for key in keys:
-        table.add_row(*(escape(cell) for cell in (key.id, key.name, _created(key), f"lk-...{key.last4}")))
+        table.add_row(*(escape(cell) for cell in (key.id, key.name, _created(key), f"lk-...{key.last4}", _kind(key))))
     Console(highlight=False).print(table)
     return 0
 
@@ -67,7 +67,17 @@ def revoke(directory: Path, key_id: str) -> int:
 
 
 def _shown(key: ApiKey) -> dict[str, str]:
-    return {"id": key.id, "name": key.name, "created_at": _created(key), "last4": key.last4}
+    return {
+        "id": key.id,
+        "name": key.name,
+        "created_at": _created(key),
+        "last4": key.last4,
+        "kind": _kind(key),
+    }
+
+
+def _kind(key: ApiKey) -> str:
+    return "front-end" if key.is_front_end else "user"
 
 
 def _created(key: ApiKey) -> str:

@@ -60,7 +60,14 @@ def test_a_promise_pages_and_its_message_says_that_it_cannot_be_kept() -> None:
 @pytest.mark.parametrize(
     ("objective", "length", "words"),
     [
-        (LATENCY, None, ("an answer of 512 tokens (admission.default_max_tokens) takes 37 s", "512 个 token 的回答")),
+        (
+            LATENCY,
+            None,
+            (
+                "an answer of 512 tokens, as is expected where a request names no length, takes 37 s",
+                "512 个 token 的回答",
+            ),
+        ),
         (
             dataclasses.replace(LATENCY, id="ttft", measure="ttft", threshold_setting="ttft_threshold_s"),
             Length(4000, 9),

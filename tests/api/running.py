@@ -87,6 +87,7 @@ async def running(
     embedding: EmbeddingEngine | None = None,
     cors_origins: Sequence[str] = (),
     door: Door | None = None,
+    forwards: bool = False,
 ) -> AsyncIterator[Running]:
     """Start everything, and end it whatever the test did."""
     engine = engine or EchoEngine(EchoDials(tokens_per_s=500.0, ttft_s=0.01))
@@ -162,6 +163,7 @@ async def running(
         door=door,
         embeddings=embeddings,
         cors_origins=cors_origins,
+        forwards=forwards,
     )
     server = Server(app, drain, is_crowded=lambda: gate.is_crowded)
     if start:

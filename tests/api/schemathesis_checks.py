@@ -7,8 +7,13 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, CheckContext, GenerationMode, Response
 
-# How much a model takes, and how wide its vectors are, is not in the document.
-_ONLY_THE_MODEL_KNOWS = {("context_length_exceeded", "max_tokens"), ("invalid_value", "dimensions")}
+# How much a model takes, how wide its vectors are and what its chat template reads is not in the document, nor which
+# fields contradict each other.
+_ONLY_THE_MODEL_KNOWS = {
+    *(("context_length_exceeded", name) for name in ("max_tokens", "min_tokens")),
+    *(("invalid_value", name) for name in ("dimensions", "min_tokens", "stop_token_ids", "chat_template_kwargs")),
+    *(("invalid_value", name) for name in ("reasoning_effort", "continue_final_message", "add_generation_prompt")),
+}
 
 
 @schemathesis.check

@@ -83,4 +83,4 @@ async def test_an_image_is_refused_by_the_name_of_its_place() -> None:
         parts = [{"type": "text", "text": "what is this"}, {"type": "image_url", "image_url": {"url": "http://x/y"}}]
         answer = await http.post(server.url + CHAT, json={**HELLO, "messages": [{"role": "user", "content": parts}]})
         assert answer.json()["error"]["param"] == "messages.0.content.1.type"
-        assert answer.json()["error"]["message"].endswith("it must be 'text'.")
+        assert answer.json()["error"]["message"].endswith("it must be 'text' or 'refusal'.")

@@ -77,7 +77,7 @@ async def test_each_failure_is_the_error_that_a_program_expects(
 ) -> None:
     async with running(**dials) as server, client_of(server) as client:
         with pytest.raises(error) as caught:
-            await client.chat.completions.create(model="echo", messages=HELLO)
+            await client.chat.completions.create(model="echo", messages=HELLO, max_tokens=100)
         assert caught.value.code == code
         assert caught.value.request_id
 

@@ -32,7 +32,7 @@ class Upstream:
         if asked.method == "GET":
             self.looks += 1
             await reply(writer, *self.models)
-        elif asked.json()["max_tokens"] == 1:
+        elif asked.json().get("max_tokens") == 1:
             await (self.probe or said("hi"))(asked, writer)
         else:
             self.asked.append(asked)

@@ -185,7 +185,7 @@ async def test_top_k_one_is_greedy_at_any_temperature(engine: TransformersEngine
 
 
 @pytest.mark.parametrize(
-    "sampling", [Sampling(temperature=2.5), Sampling(temperature=-1), Sampling(top_p=0.0), Sampling(top_k=0)]
+    "sampling", [Sampling(temperature=2.5), Sampling(temperature=-1), Sampling(top_p=0.0), Sampling(top_k=-1)]
 )
 async def test_sampling_out_of_range_is_refused_and_harms_nothing(
     engine: TransformersEngine, sampling: Sampling
