@@ -52,7 +52,11 @@ async def test_vectors_are_asked_for_by_the_end_user_too() -> None:
         assert event.user_hash == hash_user(b"key", "open-webui/u1")
 
 
-@pytest.mark.parametrize(("key", "name"), [(ANN_TEXT, "ann"), (None, "ip:127.0.0.1"), ("lk-made-up", "ip:127.0.0.1")])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [(ANN_TEXT, "ann"), (None, "ip:127.0.0.1"), ("lk-made-up", "ip:127.0.0.1")],
+    ids=["another_key", "no_key", "unknown_key"],
+)
 async def test_no_other_client_leaves_its_bucket_by_the_header(
     key: str | None, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
