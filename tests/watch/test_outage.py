@@ -32,6 +32,8 @@ class Door(Ear):
 class Outage(Bench):
     """Its ear can be shut; what fails twice is tried again every second."""
 
+    door: Door
+
     def channels(self, report: Callable[[Delivered], None]) -> Delivery:
         self.ear = self.door = self.door if hasattr(self, "door") else Door()
         self.delivery = Delivery([self.ear], report, pauses_s=(0.01,), retry_s=1.0)
